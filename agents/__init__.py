@@ -1,0 +1,51 @@
+"""Players: what chooses actions, by name.
+
+>>> player = make_player("lumberjack", env)
+>>> observation, info = env.reset(seed=3)
+>>> player.reset(seed=3)
+>>> action = player.act(observation, info)
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+
+from worldmodel.agents.builder import BuilderPlayer
+from worldmodel.agents.explorer import ExplorerPlayer
+from worldmodel.agents.idle import IdlePlayer
+from worldmodel.agents.look_away import LookAwayPlayer
+from worldmodel.agents.lumberjack import LumberjackPlayer
+from worldmodel.agents.patrol import PatrolPlayer
+from worldmodel.agents.player import Player
+from worldmodel.agents.random_player import RandomPlayer
+
+__all__ = ["PLAYERS", "Player", "make_player"]
+
+PLAYERS: dict[str, Callable[..., Player]] = {
+    "random": RandomPlayer,
+    "idle": IdlePlayer,
+    "explorer": ExplorerPlayer,
+    "lumberjack": LumberjackPlayer,
+    "builder": BuilderPlayer,
+    "look_away": LookAwayPlayer,
+    "patrol": PatrolPlayer,
+}
+"""All players by name."""
+
+
+def make_player(name: str, env: gymnasium.Env, **kwargs: Any) -> Player:
+    """Makes a player for an environment.
+
+    Args:
+        name: A key of `PLAYERS`.
+        env: The environment that it is going to play in; scripted players read the truth from it.
+        **kwargs: Passed on to the player, such as `angle_degrees` for `"look_away"`.
+
+    Raises:
+        ValueError: If there is no such player.
+        TypeError: If the player cannot play in this environment.
+    """
+    if name not in PLAYERS:
+        raise ValueError(f"name: expected a player among {', '.join(PLAYERS)}, got {name!r}")
+    return PLAYERS[name](env, **kwargs)

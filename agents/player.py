@@ -1,0 +1,96 @@
+"""What a player is, and the base of the scripted ones."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+
+from worldmodel.envs.actions import no_op
+
+Info = dict[str, Any]
+Keys = dict[str, Any]
+"""A partial action: the keys held down, and `camera`."""
+Script = Generator[Keys, Info, Info]
+"""A behaviour over many steps: yields keys, is sent the `info` that followed, and returns the last one."""
+
+
+class Player(Protocol):
+    """Anything that chooses actions."""
+
+    def reset(self, seed: int) -> None:
+        """Starts an episode; all that is random follows from the seed."""
+
+    def act(self, observation: Any, info: Info) -> Any:
+        """Chooses the next action, a member of the environment's action space.
+
+        Args:
+            observation: What the environment's `reset` or `step` returned last.
+            info: What it returned with it.
+        """
+
+
+class ScriptedPlayer(ABC):
+    """A player with a plan for `worldmodel/Voxel-v0` and its tasks; privileged: it asks the world what is where.
+
+    Subclasses write their plan as a generator, `script`, so that what takes many steps reads as one after another. When
+    the script ends, the player stands still.
+
+    Attributes:
+        world: The unwrapped environment, for the truth: `block_at`, `find_blocks`, `target`.
+        random: Generator of the episode.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        """Makes a player for one environment.
+
+        Args:
+            env: The environment it is going to play in.
+
+        Raises:
+            TypeError: If the environment is not a block world with the action dictionary.
+        """
+        if not hasattr(env.unwrapped, "block_at"):
+            raise TypeError(
+                f"env: expected worldmodel/Voxel-v0 or one of its tasks, got {env.unwrapped!r}; "
+                "scripted players read its blocks, use the players 'random' or 'idle' elsewhere"
+            )
+        if not isinstance(env.action_space, gymnasium.spaces.Dict):
+            raise TypeError(
+                f"env: expected the dictionary of keys as action space, got {env.action_space}; "
+                "make the environment without its discrete preset"
+            )
+        self.world: Any = env.unwrapped
+        self.random = np.random.default_rng(0)
+        self._running: Script | None = None
+
+    def reset(self, seed: int) -> None:
+        """Starts an episode."""
+        self.random = np.random.default_rng(seed)
+        self._running = None
+
+    def act(self, observation: Any, info: Info) -> dict[str, Any]:
+        """Goes on with the script by one step and returns a full action."""
+        if self._running is None:
+            self._running = self._endless(info)
+            keys = next(self._running)
+        else:
+            keys = self._running.send(info)
+        action = no_op() | keys
+        # The camera acts on every tick of a step.
+        action["camera"] = (np.asarray(action["camera"], np.float64) / self.world.config.frame_skip).astype(np.float32)
+        return action
+
+    def _endless(self, info: Info) -> Script:
+        info = yield from self.script(info)
+        while True:
+            info = yield {}
+
+    @abstractmethod
+    def script(self, info: Info) -> Script:
+        """The plan: a generator that yields keys and is sent the `info` that followed.
+
+        Args:
+            info: What `reset` returned.
+        """

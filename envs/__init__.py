@@ -1,0 +1,28 @@
+"""Environments. Importing this package registers their ids with Gymnasium.
+
+>>> import gymnasium, worldmodel.envs
+>>> env = gymnasium.make("worldmodel/Voxel-v0")
+"""
+
+import gymnasium
+
+_VOXEL = "worldmodel.envs.voxel.env:VoxelEnv"
+_VOXEL_VECTOR = "worldmodel.envs.voxel.vector:VoxelVectorEnv"
+
+VOXEL_IDS: dict[str, tuple[str, int | None]] = {
+    "worldmodel/Voxel-v0": ("none", None),
+    "worldmodel/VoxelTreechop-v0": ("treechop", 8000),
+    "worldmodel/VoxelNavigate-v0": ("navigate", 6000),
+    "worldmodel/VoxelNavigateDense-v0": ("navigate_dense", 6000),
+    "worldmodel/VoxelPickaxe-v0": ("pickaxe", 12000),
+}
+"""Task and time limit in steps of every id of the block world."""
+
+for _id, (_task, _limit) in VOXEL_IDS.items():
+    gymnasium.register(
+        _id,
+        entry_point=_VOXEL,
+        vector_entry_point=_VOXEL_VECTOR,
+        max_episode_steps=_limit,
+        kwargs={"task": _task},
+    )

@@ -1,0 +1,72 @@
+"""The command line: `worldmodel <sub-command> [name=value ...]`.
+
+One file for each sub-command. Each has a function `help_text(overrides)` and a function `run(overrides)` that
+returns the exit status. Settings are Hydra's: files in `worldmodel.configs`, overrides on the command line.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from worldmodel.cli.errors import UsageError
+
+COMMANDS = {
+    "rollout": "play an environment and make a video of it",
+    "record": "record episodes of actions and frames, for training",
+    "envs": "list the environments",
+}
+"""Name and summary of each sub-command; its module has its name."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a sub-command.
+
+    Args:
+        argv: What follows the program's name; `None` takes it from `sys.argv`.
+
+    Returns:
+        Exit status: 0, or 2 if the command was not understood, or 130 if it was interrupted.
+    """
+    try:
+        status = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    name, overrides = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name not in COMMANDS:
+        reason = f"unknown sub-command {name!r}" if name else "a sub-command is missing"
+        print(f"worldmodel: {reason}; choose one of {', '.join(COMMANDS)}\n\n{_help()}", file=sys.stderr)
+        return 2
+    command = importlib.import_module(f"worldmodel.cli.{name}")
+    if {"-h", "--help"} & set(overrides):
+        print(command.help_text([part for part in overrides if not part.startswith("-")]))
+        return 0
+    try:
+        return command.run(overrides)
+    except UsageError as error:
+        print(f"worldmodel {name}: {error}\nworldmodel {name} --help tells more.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"worldmodel {name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<10}{summary}" for name, summary in COMMANDS.items())
+    return (
+        "Usage: worldmodel <sub-command> [name=value ...]\n\n"
+        f"Sub-commands:\n{commands}\n\n"
+        "Examples:\n"
+        "  worldmodel rollout env=voxel player=explorer steps=200 seed=3\n"
+        "  worldmodel record episodes=5 output=runs/mine\n"
+        "  worldmodel record --help"
+    )

@@ -1,0 +1,98 @@
+"""What the sub-commands that play have in common: making environment and player, and stopping politely."""
+
+import signal
+import threading
+from datetime import datetime
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import gymnasium
+import numpy as np
+
+from worldmodel.cli.errors import UsageError
+from worldmodel.cli.settings import EnvConfig, PlayerConfig
+
+if TYPE_CHECKING:
+    from worldmodel.agents import Player
+
+
+def make(env: EnvConfig, player: PlayerConfig) -> tuple[gymnasium.Env, "Player"]:
+    """Returns the environment and the player of a configuration.
+
+    Raises:
+        UsageError: If there is no such environment or player, or one of them does not take its keyword arguments.
+    """
+    import worldmodel.agents  # here, because they take a second to import and a mistyped setting should not
+    import worldmodel.envs  # noqa: F401 - registers the ids
+
+    try:
+        made = gymnasium.make(env.id, render_mode="rgb_array", **env.kwargs)
+    except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
+        raise UsageError(f"env {env.id}: {_one_line(error)}") from error
+    try:
+        return made, worldmodel.agents.make_player(player.name, made, **player.kwargs)
+    except (TypeError, ValueError) as error:
+        made.close()
+        raise UsageError(f"player {player.name}: {_one_line(error)}") from error
+
+
+def check_counts(**counts: int) -> None:
+    """Raises UsageError if a setting that counts something is below 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise UsageError(f"{name}: expected at least 1, got {value}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises UsageError if a seed is below 0."""
+    if seed < 0:
+        raise UsageError(f"seed: expected an integer from 0 on, got {seed}")
+
+
+def output_folder(output: str | None, command: str) -> Path:
+    """Returns the folder for results, not yet made: the one that was asked for, or one named after the time."""
+    if output is not None:
+        folder = Path(output)
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"output: expected a folder, {output} is a file; choose another name")
+        return folder
+    return Path("runs") / command / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def is_picture(value: Any) -> TypeGuard[np.ndarray]:
+    """Returns whether a value is a uint8 (H, W, 3) array."""
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3
+
+
+class Interruption:
+    """Turns the first Ctrl-C (or SIGTERM) into a flag, so that a loop ends where it is whole; the second one raises.
+
+    Attributes:
+        requested: Whether somebody asked to stop.
+    """
+
+    def __init__(self) -> None:
+        """Changes nothing until entered."""
+        self.requested = False
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        """Takes over the signals; only the main thread may, elsewhere nothing changes."""
+        if threading.current_thread() is threading.main_thread():
+            self._old = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        """Gives the signals back."""
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

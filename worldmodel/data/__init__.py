@@ -1,0 +1,37 @@
+"""Recorded episodes: video files, VPT's layout, Minari datasets, and folders of them.
+
+```python
+from worldmodel.data import read_episodes
+
+for episode in read_episodes("runs/record/explorer"):
+    print(episode.source.seed, episode.frames.shape, episode.actions[0], episode.captions[0])
+```
+"""
+
+from worldmodel.data.episodes import Episode, EpisodeSource, EpisodeWriter, write_episode
+from worldmodel.data.minari import MinariWriter, append_minari, read_minari
+from worldmodel.data.recording import Format, Recording, RecordingPlan, read_episodes, read_manifest
+from worldmodel.data.video import VideoInfo, VideoWriter, read_video, video_info, write_contact_sheet
+from worldmodel.data.vpt import VptWriter, read_vpt
+
+__all__ = [
+    "Episode",
+    "EpisodeSource",
+    "EpisodeWriter",
+    "Format",
+    "MinariWriter",
+    "Recording",
+    "RecordingPlan",
+    "VideoInfo",
+    "VideoWriter",
+    "VptWriter",
+    "append_minari",
+    "read_episodes",
+    "read_manifest",
+    "read_minari",
+    "read_video",
+    "read_vpt",
+    "video_info",
+    "write_contact_sheet",
+    "write_episode",
+]
