@@ -147,10 +147,10 @@ def unfinished_hut(x: int, y: int, z: int) -> list[tuple[int, int, int, str]]:
 
 SCENES = (
     Shot(label="Plains", seed=37, pose=(76.5, 28, 32.5, 0, 6)),
-    Shot(label="Forest", seed=21, pose=(-11.5, 26, -165.5, -135, 2)),
+    Shot(label="Forest", seed=21, pose=(-11.5, 26, -165.5, -140, 1)),
     Shot(label="Desert", seed=22, pose=(144.5, 28, 27.5, 135, 4)),
     Shot(label="Snow", seed=29, pose=(285.5, 29, -314.5, -135, 4)),
-    Shot(label="Mountains", seed=4, pose=(-79.5, 42, -19.5, 0, 0)),
+    Shot(label="Mountains", seed=4, pose=(-79.5, 42, -19.5, 1, 1)),
     Shot(label="Dawn", seed=15, pose=(-97.5, 28, -183.5, -105, -6), time=0.005),
     Shot(label="Dusk", seed=5, pose=(-57.5, 29, 98.5, 75, -6), time=0.495),
     Shot(label="Night", seed=0, pose=(150.5, 25, 50.5, -100, -18), time=0.6),
@@ -225,10 +225,10 @@ def sizes(size: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> np.n
 def make_sheet(size: int) -> Image.Image:
     """Returns the whole sheet with tiles of a size in pixels."""
     font, small = ImageFont.load_default(17), ImageFont.load_default(14)
-    mountains, desert = SCENES[4], SCENES[2]
+    mountains = SCENES[4]
     tiles = [(shot.label, take(shot, size, size)[0]) for shot in SCENES]
     hotbar = Shot(
-        label="Hotbar, hearts, held item", seed=desert.seed, pose=desert.pose, hud=True, items=ITEMS, health=13
+        label="Hotbar, hearts, held item", seed=2, pose=(-195.5, 25, -87.5, -135, 4), hud=True, items=ITEMS, health=13
     )
     tiles.append(("The goal of VoxelNavigate", navigate(size)))
     tiles.append((hotbar.label, take(hotbar, size, size)[0]))

@@ -111,7 +111,6 @@ class Episode:
             pitch=body[physics.PITCH],
             target=None if target is None else (target.x, target.y, target.z),
             crack=min(int(progress * _CRACK_STAGES), _CRACK_STAGES - 1) if progress > 0.0 else -1,
-            eye_in_water=bool(body[physics.EYE_IN_WATER]),
             precipitation=climate.precipitation(self.biome()),
             strength=climate.strength,
             tick=climate.tick,

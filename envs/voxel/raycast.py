@@ -258,7 +258,10 @@ def _leap(packet, ox, oy, oz):  # noqa: ANN001, ANN202
         end_y = (y + F(0.5) + sign_y * (reach_y - F(0.5)) - oy) * packet[INVERSE_Y + i]
         end_z = (z + F(0.5) + sign_z * (reach - F(0.5)) - oz) * packet[INVERSE_Z + i]
         end = min(end_x, min(end_y, end_z))
-        across_x, across_y = end_x == end, end_y == end
+        # A ray through an edge crosses one side after the other, lest it slip between two blocks that meet there.
+        across_x = end_x == end
+        across_y = (end_y == end) & (not across_x)
+        across_z = (not across_x) & (not across_y)
         # Rounding must not carry the ray out of the box along the axes it did not cross.
         within, within_y = reach - F(1.0), reach_y - F(1.0)
         next_x = min(max(F(np.int32(ox + packet[DX + i] * end)), x - within), x + within)
@@ -266,7 +269,7 @@ def _leap(packet, ox, oy, oz):  # noqa: ANN001, ANN202
         next_z = min(max(F(np.int32(oz + packet[DZ + i] * end)), z - within), z + within)
         next_x = x + sign_x * reach if across_x else next_x
         next_y = y + sign_y * reach_y if across_y else next_y
-        next_z = z + sign_z * reach if end_z == end else next_z
+        next_z = z + sign_z * reach if across_z else next_z
         axis = F(1.0) if across_y else F(2.0)
         axis = F(0.0) if across_x else axis
         walking = reach > F(0.0)
@@ -278,8 +281,8 @@ def _leap(packet, ox, oy, oz):  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _meet(packet, i, texels, faces, ox, oy, oz):  # noqa: ANN001, ANN202
-    """Handles a ray in a cell with water, a plant or a torch: a hit, or one cell on. Returns whether it walks on."""
+def _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN001, ANN202
+    """Handles a ray that met water, a plant or a torch: it hits it or walks on behind it. Returns whether it does."""
     code, x, y, z = int(packet[CODE + i]), packet[CELL_X + i], packet[CELL_Y + i], packet[CELL_Z + i]
     dx, dy, dz, t = packet[DX + i], packet[DY + i], packet[DZ + i], packet[T + i]
     shape = SHAPE[code]
@@ -296,18 +299,25 @@ def _meet(packet, i, texels, faces, ox, oy, oz):  # noqa: ANN001, ANN202
         if 0.0 <= hit < packet[FAR + i]:
             packet[T + i], packet[AXIS + i], packet[U + i], packet[V + i] = hit, INSIDE, u, 1.0 - v
             return False
-    end_x = (x + 0.5 + 0.5 * packet[SIGN_X + i] - ox) * packet[INVERSE_X + i]
-    end_y = (y + 0.5 + 0.5 * packet[SIGN_Y + i] - oy) * packet[INVERSE_Y + i]
-    end_z = (z + 0.5 + 0.5 * packet[SIGN_Z + i] - oz) * packet[INVERSE_Z + i]
-    if end_x <= end_y and end_x <= end_z:
-        packet[CELL_X + i], packet[AXIS + i], end = x + packet[SIGN_X + i], 0.0, end_x
-    elif end_y <= end_z:
-        packet[CELL_Y + i], packet[AXIS + i], end = y + packet[SIGN_Y + i], 1.0, end_y
-    else:
-        packet[CELL_Z + i], packet[AXIS + i], end = z + packet[SIGN_Z + i], 2.0, end_z
-    packet[T + i] = end
-    if code == _WATER:
-        packet[WATER_END + i] = end
+    while True:
+        end_x = (x + 0.5 + 0.5 * packet[SIGN_X + i] - ox) * packet[INVERSE_X + i]
+        end_y = (y + 0.5 + 0.5 * packet[SIGN_Y + i] - oy) * packet[INVERSE_Y + i]
+        end_z = (z + 0.5 + 0.5 * packet[SIGN_Z + i] - oz) * packet[INVERSE_Z + i]
+        if end_x <= end_y and end_x <= end_z:
+            x, t, axis = x + packet[SIGN_X + i], end_x, 0.0
+        elif end_y <= end_z:
+            y, t, axis = y + packet[SIGN_Y + i], end_y, 1.0
+        else:
+            z, t, axis = z + packet[SIGN_Z + i], end_z, 2.0
+        # Most of the way through water is left to this loop, as the other rays need not wait for it.
+        if shape != _LIQUID or not 0.0 <= y < HEIGHT or t >= packet[FAR + i]:
+            break
+        if cells[cell_index(int(x) + bx, int(y), int(z) + bz)] != _WATER:
+            break
+    packet[CELL_X + i], packet[CELL_Y + i], packet[CELL_Z + i] = x, y, z
+    packet[T + i], packet[AXIS + i] = t, axis
+    if shape == _LIQUID:
+        packet[WATER_END + i] = t
     return True
 
 
@@ -335,6 +345,6 @@ def march(cells, packet, index, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN
             code = int(packet[CODE + i])
             # Plants and the like stay in their cell when they are hit, and are met only once.
             if code != 0 and SHAPE[code] != _CUBE and packet[AXIS + i] != INSIDE:
-                again |= _meet(packet, i, texels, faces, ox, oy, oz)
+                again |= _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz)
         if not again:
             return

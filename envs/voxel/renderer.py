@@ -40,8 +40,9 @@ from worldmodel.envs.voxel.textures import build_textures
 from worldmodel.envs.voxel.weather import NONE, draw_precipitation
 from worldmodel.envs.voxel.world import World
 
-_UNDERWATER_DISTANCE = 22.0
 _STATISTICS_STRIDE = 4
+_BACK = 1e-3
+"""Single rays start this much before the end of their bundle's way, in front of a surface that it may end on."""
 _WATER = CODES["water"]
 
 
@@ -57,7 +58,6 @@ class View:
         pitch: Degrees, + looks down.
         target: Cell under the crosshair, which is outlined; `None` if there is none.
         crack: Stage of mining of the target, 0 to 9; -1 for none.
-        eye_in_water: Whether the eye is under water.
         precipitation: `weather.NONE`, `RAIN` or `SNOW`.
         strength: Of the precipitation, 0 to 1.
         tick: Clock that moves drops and flakes.
@@ -70,7 +70,6 @@ class View:
     pitch: float
     target: tuple[int, int, int] | None = None
     crack: int = -1
-    eye_in_water: bool = False
     precipitation: int = NONE
     strength: float = 0.0
     tick: int = 0
@@ -145,9 +144,9 @@ def _store(packet, frame, depth, codes, row0, column0):  # noqa: ANN001, ANN202
     for row in range(min(8, height - row0)):
         for column in range(min(8, width - column0)):
             i = 8 * row + column
-            frame[row0 + row, column0 + column, 0] = np.uint8(packet[RED + i])
-            frame[row0 + row, column0 + column, 1] = np.uint8(packet[GREEN + i])
-            frame[row0 + row, column0 + column, 2] = np.uint8(packet[BLUE + i])
+            frame[row0 + row, column0 + column, 0] = np.uint8(min(packet[RED + i], F(255.0)))
+            frame[row0 + row, column0 + column, 1] = np.uint8(min(packet[GREEN + i], F(255.0)))
+            frame[row0 + row, column0 + column, 2] = np.uint8(min(packet[BLUE + i], F(255.0)))
             code = packet[CODE + i]
             depth[row0 + row, column0 + column] = packet[T + i] * packet[LENGTH + i] if code > 0.0 else np.inf
             codes[row0 + row, column0 + column] = np.uint8(code)
@@ -203,7 +202,7 @@ def _render(  # noqa: ANN202
                 )  # fmt: skip
                 for row in range(row1, row1 + 4):
                     for column in range(column1, column1 + 4):
-                        packet[T + 8 * row + column] = t
+                        packet[T + 8 * row + column] = max(t - _BACK, 0.0)
             aim(packet, axes, F(column0 + 0.5 - middle_x), F(middle_y - row0 - 0.5), ex, ey, ez, F(view_distance))
             march(cells, packet, address, texels, faces, bx, bz, ex, ey, ez)
             shade(packet, address, light, texels, faces, sky, bx, bz, ex, ey, ez, F(pixel), view_distance)
@@ -274,16 +273,16 @@ class Renderer:
         Returns:
             A new (H, W, 3) uint8 array, without HUD.
         """
+        in_water = world.block(math.floor(view.x), math.floor(view.y), math.floor(view.z)) == _WATER
         basis = camera_basis(view.yaw, view.pitch, self.height, self.field_of_view)
         frame = np.empty((self.height, self.width, 3), np.uint8)
-        distance = min(float(world.view_distance), _UNDERWATER_DISTANCE) if view.eye_in_water else world.view_distance
         target = (*view.target, view.crack) if view.target is not None else (0, -1, 0, -1)
         _render(
             world.cells, world.light, self._textures.texels, self._textures.faces, CLOUD_MAP, self._textures.crack,
-            sky, (view.x, view.y, view.z), basis, target, float(distance), view.eye_in_water,
+            sky, (view.x, view.y, view.z), basis, target, float(world.view_distance), in_water,
             frame, self.depth, self.codes,
         )  # fmt: skip
-        if view.precipitation != NONE and not view.eye_in_water:
+        if view.precipitation != NONE and not in_water:
             draw_precipitation(
                 frame, self.depth, world.light, sky, basis, view.x, view.y, view.z,
                 view.precipitation, view.strength, view.tick,

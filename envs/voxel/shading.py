@@ -180,8 +180,8 @@ def _illuminate(packet, sky, view_distance):  # noqa: ANN001, ANN202
         upward = F(1.0) if packet[SIGN_Y + i] < F(0.0) else F(0.55)
         shade = upward if axis == F(1.0) else shade
         shade = shade if axis < F(2.5) else F(0.95)
-        red = packet[RED + i] * shade * max(sky_light * sky[DAYLIGHT], torch)
-        green = packet[GREEN + i] * shade * max(sky_light * sky[DAYLIGHT + 1], F(0.88) * torch)
+        red = packet[RED + i] * shade * max(sky_light * sky[DAYLIGHT], F(1.12) * torch)
+        green = packet[GREEN + i] * shade * max(sky_light * sky[DAYLIGHT + 1], F(0.94) * torch)
         blue = packet[BLUE + i] * shade * max(sky_light * sky[DAYLIGHT + 2], F(0.66) * torch)
         nx, ny, nz = packet[DX + i] * inverse_length, packet[DY + i] * inverse_length, packet[DZ + i] * inverse_length
         up = min(max(ny * F(2.2), F(0.0)), F(1.0))

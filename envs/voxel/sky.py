@@ -68,8 +68,8 @@ _HORIZONS = np.array(
 _GLOWS = np.array([(0, 0, 0), (0, 0, 0), (120, 48, 20), (130, 62, 10), (60, 30, 4), (0, 0, 0), (0, 0, 0)], float)
 _DAYLIGHTS = np.array(
     [
-        (0.20, 0.23, 0.34),
-        (0.22, 0.25, 0.36),
+        (0.26, 0.29, 0.42),
+        (0.28, 0.31, 0.44),
         (0.40, 0.38, 0.44),
         (0.72, 0.64, 0.60),
         (0.93, 0.88, 0.82),
@@ -149,11 +149,11 @@ def _star(x: float, y: float, z: float) -> float:
         side, a, b = 1 if x > 0 else 2, y / ax, z / ax
     else:
         side, a, b = 3 if z > 0 else 4, x / az, y / az
-    i, k = int((a + 1.0) * 48.0), int((b + 1.0) * 48.0)
+    i, k = int((a + 1.0) * 80.0), int((b + 1.0) * 80.0)
     code = np.uint32(i * 73856093 ^ k * 19349663 ^ side * 83492791)
     code = np.uint32((code ^ (code >> np.uint32(13))) * np.uint32(1274126177))
     code = np.uint32(code ^ (code >> np.uint32(16)))
-    if code % np.uint32(97) != 0:
+    if code % np.uint32(211) != 0:
         return 0.0
     return 0.4 + 0.6 * float((code >> np.uint32(8)) & np.uint32(255)) / 255.0
 

@@ -181,7 +181,7 @@ def test_goals_differ_from_episode_to_episode(navigation):
 @pytest.mark.parametrize("view_distance", [16, 32, 96])
 def test_navigation_works_at_every_view_distance(view_distance):
     env = VoxelEnv(task="navigate", height=16, width=16, view_distance=view_distance)
-    for seed in range(3):
+    for seed in range(8):
         _, info = env.reset(seed=seed)
         assert 38.0 < info["goal"]["distance"] < 62.0
 
@@ -234,6 +234,13 @@ class Script:
         items = self.env.get_state()["simulation"]["inventory"]["items"]
         self.do(f"hotbar.{items.tolist().index(CODES[item]) + 1}")
 
+    def attack_until(self, item, count):
+        for _ in range(800):
+            if self.info["inventory"].get(item, 0) >= count:
+                return
+            self.do("attack")
+        raise AssertionError(f"{count} {item} were not gained; inventory {self.info['inventory']}")
+
     def place_table(self):
         self.hold("crafting_table")
         self.do("use")
@@ -256,30 +263,24 @@ def test_pickaxe_chain_with_given_cobblestone():
 
 
 def test_whole_pickaxe_chain_from_logs():
-    """Digs down to stone with the wooden pickaxe, makes room for a table there, and comes home with a stone one."""
+    """Takes the table along down to the stone, and makes room for it there."""
     script = Script(VoxelEnv(task="pickaxe", actions="discrete", inventory={"oak_log": 5}, height=16, width=16))
     script.craft("crafting_table")
     script.craft("stick")
     script.do("look_down", 3)
     script.place_table()
     script.craft("wooden_pickaxe")
+    script.attack_until("crafting_table", 1)
     script.hold("wooden_pickaxe")
-    script.do("turn_right", 12)
     script.do("look_down", 3)
-    for _ in range(600):
-        script.do("attack")
-        if script.info["inventory"].get("cobblestone", 0) >= 4:
-            break
+    script.attack_until("cobblestone", 4)
     script.do("look_up", 6)
-    script.do("attack", 60)
-    for _ in range(6):
-        script.do("craft")
-        script.do("noop")
+    script.attack_until("cobblestone", 5)
     script.place_table()
     script.craft("stone_pickaxe")
     assert script.over
     assert script.rewards == {item: reward for item, reward in Pickaxe.MILESTONES.items() if item != "log"}
-    assert script.info["milestones"] == list(script.rewards) or set(script.info["milestones"]) == set(script.rewards)
+    assert script.info["milestones"] == list(script.rewards)
 
 
 def test_chopping_a_tree_in_the_environment():
