@@ -6,7 +6,7 @@
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 TYPECHECK := .cache/typecheck
-SOURCES := worldmodel envs agents configs tests $(wildcard benchmarks)
+SOURCES := worldmodel envs agents configs tests docs $(wildcard benchmarks)
 MODULES := $(shell find worldmodel envs agents configs -name '*.py' -o -name '*.yaml')
 PYTEST_FLAGS ?= -n 2 -q
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-import worldmodel.envs  # noqa: F401 - registers the ids
 from worldmodel.envs.voxel import physics
 from worldmodel.envs.voxel.blocks import AIR, CODES
+from worldmodel.envs.voxel.env import VoxelEnv
 
 DEFAULT_OUTPUT = Path(__file__).parent / "images" / "contact_sheet.png"
 COLUMNS = 5
@@ -78,10 +77,9 @@ class Shot:
     submerged: bool = False
 
 
-def take(shot: Shot, height: int, width: int) -> tuple[np.ndarray, gymnasium.Env]:
+def take(shot: Shot, height: int, width: int) -> tuple[np.ndarray, VoxelEnv]:
     """Returns the picture, (height, width, 3) uint8, and the environment that took it."""
-    env = gymnasium.make(
-        "worldmodel/Voxel-v0",
+    env = VoxelEnv(
         height=height,
         width=width,
         hud=shot.hud,
@@ -92,7 +90,7 @@ def take(shot: Shot, height: int, width: int) -> tuple[np.ndarray, gymnasium.Env
         inventory=dict(shot.items),
     )
     env.reset(seed=0, options={"world_seed": shot.seed})
-    state = env.unwrapped.get_state()
+    state = env.get_state()
     player = state["simulation"]
     pose = (physics.X, physics.Y, physics.Z, physics.YAW, physics.PITCH)
     player["body"][list(pose)] = shot.pose
@@ -187,9 +185,7 @@ SCENES = (
 
 def navigate(size: int) -> np.ndarray:
     """Returns a picture of the column that is the goal of `VoxelNavigate-v0`."""
-    env = gymnasium.make(
-        "worldmodel/VoxelNavigate-v0", height=size, width=size, start_time=0.2, weather="clear", view_distance=96
-    )
+    env = VoxelEnv(task="navigate", height=size, width=size, start_time=0.2, weather="clear", view_distance=96)
     _, info = env.reset(seed=48)
     return env.step({"camera": (0.0, info["goal"]["bearing"])})[0]
 
@@ -197,7 +193,7 @@ def navigate(size: int) -> np.ndarray:
 def truth(shot: Shot, size: int) -> np.ndarray:
     """Returns the depth (left) and the block codes (right) of a shot, in colours."""
     _, env = take(shot, size, size)
-    depth, codes = env.unwrapped.depth(), env.unwrapped.block_ids()
+    depth, codes = env.depth(), env.block_ids()
     near = 1.0 - np.clip(np.log2(np.maximum(depth, 1.0)) / math.log2(96.0), 0.0, 1.0)
     picture = np.repeat((255.0 * near).astype(np.uint8)[..., None], 3, axis=2)
     # Steps of the golden ratio keep the hues of neighbouring codes apart.

@@ -1,6 +1,7 @@
 """The embedded block world, in the manner of Minecraft; `docs/architecture.md` maps the modules."""
 
 import hashlib
+import logging
 from pathlib import Path
 
 
@@ -19,6 +20,7 @@ def _drop_stale_kernels() -> None:
             return
         for path in record.parent.glob("*.nb[ic]"):
             path.unlink(missing_ok=True)
+        logging.getLogger(__name__).warning("compiling the block world, once: this takes about a minute")
         record.parent.mkdir(exist_ok=True)
         record.write_text(stamp)
     except OSError:

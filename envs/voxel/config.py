@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from worldmodel.envs.voxel.climate import Weather
+from worldmodel.envs.voxel.inventory import Inventory
 from worldmodel.envs.voxel.tasks import TASKS
 from worldmodel.envs.voxel.terrain import BIOMES
 
@@ -73,6 +74,12 @@ class VoxelConfig:
         if self.day_length_ticks is not None:
             check_range("day_length_ticks", self.day_length_ticks, 20, 10**9, "a whole number of ticks", int)
         check_choice("task", self.task, tuple(TASKS))
+        if not isinstance(self.hud, bool):
+            raise ValueError(f"hud: expected True or False, got {self.hud!r}")
+        try:
+            Inventory(self.inventory)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"inventory: expected numbers of items by name, got {self.inventory!r}: {error}") from None
         if self.biome is not None:
             check_choice("biome", self.biome, BIOMES)
 

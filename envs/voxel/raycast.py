@@ -45,10 +45,14 @@ from worldmodel.envs.voxel.packet import (
     T,
     U,
     V,
+    kernel,
 )
 
 _CUBE, _LIQUID, _CROSS = int(Shape.CUBE), int(Shape.LIQUID), int(Shape.CROSS)
 _WATER = CODES["water"]
+_FIRST_THIN, _LAST_THIN = CODES["torch"], CODES["dead_bush"]
+"""Plants and torches have neighbouring codes, so that one comparison finds them."""
+assert all((SHAPE[c] in (_CROSS, int(Shape.TORCH))) == (_FIRST_THIN <= c <= _LAST_THIN) for c in CODES.values())
 _TINY = 1e-7
 """Least size of a direction component, so that none divides by zero."""
 _MIN_ADVANCE = 0.4
@@ -63,7 +67,7 @@ def away_from_zero(component: float) -> float:
     return component
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def advance_bundle(cells, bx, bz, ox, oy, oz, dx, dy, dz, sx, sy, sz, t, far):  # noqa: ANN001
     """Walks a bundle of rays through the air as far as all of them certainly meet nothing.
 
@@ -137,7 +141,7 @@ def advance_bundle(cells, bx, bz, ox, oy, oz, dx, dy, dz, sx, sy, sz, t, far):  
     return t
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _hit_cross(texels, tile, level_offset, level_size, x, y, z, dx, dy, dz):  # noqa: ANN001, ANN202
     """Meets the two upright diagonals of a unit cell; returns (t, u, v), t = -1 if the ray passes through.
 
@@ -160,7 +164,7 @@ def _hit_cross(texels, tile, level_offset, level_size, x, y, z, dx, dy, dz):  # 
     return best, best_u, best_v
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _hit_torch(x, y, z, dx, dy, dz):  # noqa: ANN001, ANN202
     """Meets the stick of a torch in a unit cell; returns (t, u, v) in the torch's texture, t = -1 for a miss."""
     low, high = 7.0 / 16.0, 9.0 / 16.0
@@ -177,7 +181,7 @@ def _hit_torch(x, y, z, dx, dy, dz):  # noqa: ANN001, ANN202
     return near, min(max(u, low), high - 1e-6), min(max(y + dy * near, 0.0), 10.0 / 16.0 - 1e-6)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def aim(packet, basis, left, top, ox, oy, oz, view_distance):  # noqa: ANN001
     """Puts the rays of 8 x 8 pixels into a packet.
 
@@ -190,14 +194,13 @@ def aim(packet, basis, left, top, ox, oy, oz, view_distance):  # noqa: ANN001
         oy: Eye.
         oz: Eye, relative.
         view_distance: In blocks.
-
-    Numbers are float32.
     """
+    f0, f1, f2 = F(basis[0, 0]), F(basis[0, 1]), F(basis[0, 2])
+    r0, r1, r2 = F(basis[1, 0]), F(basis[1, 1]), F(basis[1, 2])
+    u0, u1, u2 = F(basis[2, 0]), F(basis[2, 1]), F(basis[2, 2])
     for i in range(LANES):
         a, b = left + F(i & 7), top - F(i >> 3)
-        dx = basis[0, 0] + a * basis[1, 0] + b * basis[2, 0]
-        dy = basis[0, 1] + a * basis[1, 1] + b * basis[2, 1]
-        dz = basis[0, 2] + a * basis[1, 2] + b * basis[2, 2]
+        dx, dy, dz = f0 + a * r0 + b * u0, f1 + a * r1 + b * u1, f2 + a * r2 + b * u2
         dx = dx if abs(dx) > F(_TINY) else F(_TINY)
         dy = dy if abs(dy) > F(_TINY) else F(_TINY)
         dz = dz if abs(dz) > F(_TINY) else F(_TINY)
@@ -221,15 +224,15 @@ def aim(packet, basis, left, top, ox, oy, oz, view_distance):  # noqa: ANN001
         packet[WATER_T + i], packet[WATER_END + i] = -F(1.0), -F(1.0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _look(cells, packet, index, bx, bz):  # noqa: ANN001, ANN202
-    """Reads the cell that each ray is in; returns whether any ray is in the air and has way to go."""
+    """Reads the cell that each ray is in. Returns a sum: 1 if any is to leap through air, 2 if any met an open block."""
     for i in range(LANES):
         x, y, z = np.int32(packet[CELL_X + i]), np.int32(packet[CELL_Y + i]), np.int32(packet[CELL_Z + i])
         index[i] = (((x + bx) & 255) << 14) | (((z + bz) & 255) << 6) | (y & 63)
     for i in range(LANES):
         index[i] = cells[np.uint32(index[i])]
-    walking = 0
+    todo = 0
     for i in range(LANES):
         y = packet[CELL_Y + i]
         inside = (y >= F(0.0)) & (y < F(HEIGHT)) & (packet[T + i] < packet[FAR + i])
@@ -243,11 +246,13 @@ def _look(cells, packet, index, bx, bz):  # noqa: ANN001, ANN202
         reach_y = 1 if upper & (not rises) else reach
         packet[REACH + i] = F(reach) if walks else F(0.0)
         packet[REACH_Y + i] = F(reach_y) if walks else F(0.0)
-        walking |= np.int32(walks)
-    return walking
+        open_block = inside & ((code == _WATER) | ((code >= _FIRST_THIN) & (code <= _LAST_THIN)))
+        meets = open_block & (packet[AXIS + i] != F(INSIDE))
+        todo |= np.int32(walks) | (np.int32(meets) << 1)
+    return todo
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _leap(packet, ox, oy, oz):  # noqa: ANN001, ANN202
     """Moves every ray that is in the air to the cell behind the far side of its box of air."""
     for i in range(LANES):
@@ -280,9 +285,9 @@ def _leap(packet, ox, oy, oz):  # noqa: ANN001, ANN202
         packet[AXIS + i] = axis if walking else packet[AXIS + i]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN001, ANN202
-    """Handles a ray that met water, a plant or a torch: it hits it or walks on behind it. Returns whether it does."""
+    """Handles a ray that met water, a plant or a torch: it hits it, or goes on behind it."""
     code, x, y, z = int(packet[CODE + i]), packet[CELL_X + i], packet[CELL_Y + i], packet[CELL_Z + i]
     dx, dy, dz, t = packet[DX + i], packet[DY + i], packet[DZ + i], packet[T + i]
     shape = SHAPE[code]
@@ -298,7 +303,7 @@ def _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN001,
             hit, u, v = _hit_torch(ox - x, oy - y, oz - z, dx, dy, dz)
         if 0.0 <= hit < packet[FAR + i]:
             packet[T + i], packet[AXIS + i], packet[U + i], packet[V + i] = hit, INSIDE, u, 1.0 - v
-            return False
+            return
     while True:
         end_x = (x + 0.5 + 0.5 * packet[SIGN_X + i] - ox) * packet[INVERSE_X + i]
         end_y = (y + 0.5 + 0.5 * packet[SIGN_Y + i] - oy) * packet[INVERSE_Y + i]
@@ -318,10 +323,9 @@ def _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN001,
     packet[T + i], packet[AXIS + i] = t, axis
     if shape == _LIQUID:
         packet[WATER_END + i] = t
-    return True
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def march(cells, packet, index, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN001
     """Walks all rays of a packet until each has hit something or gone too far.
 
@@ -338,13 +342,14 @@ def march(cells, packet, index, texels, faces, bx, bz, ox, oy, oz):  # noqa: ANN
         oz: Origin, relative.
     """
     while True:
-        while _look(cells, packet, index, bx, bz):
-            _leap(packet, ox, oy, oz)
-        again = False
-        for i in range(LANES):
-            code = int(packet[CODE + i])
-            # Plants and the like stay in their cell when they are hit, and are met only once.
-            if code != 0 and SHAPE[code] != _CUBE and packet[AXIS + i] != INSIDE:
-                again |= _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz)
-        if not again:
+        todo = _look(cells, packet, index, bx, bz)
+        if todo == 0:
             return
+        if todo & 2:
+            for i in range(LANES):
+                code = int(packet[CODE + i])
+                # Plants and the like stay in their cell when they are hit, and are met only once.
+                if code != 0 and SHAPE[code] != _CUBE and packet[AXIS + i] != INSIDE:
+                    _meet(cells, packet, i, texels, faces, bx, bz, ox, oy, oz)
+        if todo & 1:
+            _leap(packet, ox, oy, oz)

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from worldmodel.envs.voxel.blocks import CODES, NUM_CODES
@@ -32,6 +31,7 @@ from worldmodel.envs.voxel.packet import (
     T,
     U,
     V,
+    kernel,
 )
 from worldmodel.envs.voxel.raycast import advance_bundle, aim, march
 from worldmodel.envs.voxel.shading import shade, through_water
@@ -95,7 +95,7 @@ def camera_basis(yaw: float, pitch: float, height: int, field_of_view: float) ->
     return np.array([forward, [pixel * r for r in right], [pixel * u for u in up]])
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _mark_target(packet, lane, crack, target, pixel):  # noqa: ANN001, ANN202
     """Draws the outline of the targeted block, and the cracks of mining, into a lane that shows it."""
     axis = packet[AXIS + lane]
@@ -117,7 +117,7 @@ def _mark_target(packet, lane, crack, target, pixel):  # noqa: ANN001, ANN202
     packet[BLUE + lane] *= keep
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _finish(packet, address, light, clouds, crack, sky, ox, oy, oz, rx, rz, target, pixel, view_distance, in_water):  # noqa: ANN001, ANN202
     """Does for a packet what only some of its lanes need: sky, marked target, water."""
     paint_sky(packet, address, sky, clouds, ox, oy, oz)
@@ -137,7 +137,7 @@ def _finish(packet, address, light, clouds, crack, sky, ox, oy, oz, rx, rz, targ
                 packet[T + i], packet[CODE + i] = start, _WATER
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _store(packet, frame, depth, codes, row0, column0):  # noqa: ANN001, ANN202
     """Writes a packet into the picture."""
     height, width = depth.shape
@@ -152,24 +152,13 @@ def _store(packet, frame, depth, codes, row0, column0):  # noqa: ANN001, ANN202
             codes[row0 + row, column0 + column] = np.uint8(code)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+# fmt: off
+@kernel
 def _render(  # noqa: ANN202
-    cells,
-    light,
-    texels,
-    faces,
-    clouds,
-    crack,
-    sky,
-    eye,
-    basis,
-    target,
-    view_distance,
-    in_water,
-    frame,
-    depth,
-    codes,  # noqa: ANN001
+    packet, address, cells, light, texels, faces, clouds, crack, sky, eye, basis, target, view_distance,  # noqa: ANN001
+    in_water, frame, depth, codes,  # noqa: ANN001
 ):
+    # fmt: on
     height, width = depth.shape
     pixel = math.sqrt(basis[2, 0] ** 2 + basis[2, 1] ** 2 + basis[2, 2] ** 2)
     f0, f1, f2 = basis[0, 0], basis[0, 1], basis[0, 2]
@@ -179,8 +168,7 @@ def _render(  # noqa: ANN202
     bx, bz = int(math.floor(eye[0])) - WINDOW // 2, int(math.floor(eye[2])) - WINDOW // 2
     rx, oy, rz = eye[0] - bx, eye[1], eye[2] - bz
     middle_x, middle_y = 0.5 * width, 0.5 * height
-    packet, address = np.zeros(PACKET_SIZE, np.float32), np.zeros(ADDRESS_SIZE, np.int32)
-    axes, ex, ey, ez = basis.astype(np.float32), F(rx), F(oy), F(rz)
+    ex, ey, ez = F(rx), F(oy), F(rz)
     for tile in range(((height + 15) // 16) * ((width + 15) // 16)):
         tile_row, tile_column = 16 * (tile // ((width + 15) // 16)), 16 * (tile % ((width + 15) // 16))
         # Bundles are half a pixel wider on every side than the pixels' centres need.
@@ -203,7 +191,7 @@ def _render(  # noqa: ANN202
                 for row in range(row1, row1 + 4):
                     for column in range(column1, column1 + 4):
                         packet[T + 8 * row + column] = max(t - _BACK, 0.0)
-            aim(packet, axes, F(column0 + 0.5 - middle_x), F(middle_y - row0 - 0.5), ex, ey, ez, F(view_distance))
+            aim(packet, basis, F(column0 + 0.5 - middle_x), F(middle_y - row0 - 0.5), ex, ey, ez, F(view_distance))
             march(cells, packet, address, texels, faces, bx, bz, ex, ey, ez)
             shade(packet, address, light, texels, faces, sky, bx, bz, ex, ey, ez, F(pixel), view_distance)
             _finish(
@@ -226,7 +214,7 @@ def _render(  # noqa: ANN202
             _store(packet, frame, depth, codes, row0, column0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _summarise(depth, codes, counts, columns, nearest):  # noqa: ANN001, ANN202
     height, width = depth.shape
     counts[:] = 0
@@ -259,6 +247,7 @@ class Renderer:
         self.height, self.width, self.field_of_view = height, width, field_of_view
         self.depth = np.empty((height, width), np.float32)
         self.codes = np.empty((height, width), np.uint8)
+        self._packet, self._address = np.zeros(PACKET_SIZE, np.float32), np.zeros(ADDRESS_SIZE, np.int32)
         self._textures = build_textures()
         self._statistics = (np.zeros(NUM_CODES, np.int64), np.zeros(NUM_CODES), np.zeros(NUM_CODES))
 
@@ -275,11 +264,11 @@ class Renderer:
         """
         in_water = world.block(math.floor(view.x), math.floor(view.y), math.floor(view.z)) == _WATER
         basis = camera_basis(view.yaw, view.pitch, self.height, self.field_of_view)
-        frame = np.empty((self.height, self.width, 3), np.uint8)
+        frame, textures = np.empty((self.height, self.width, 3), np.uint8), self._textures
         target = (*view.target, view.crack) if view.target is not None else (0, -1, 0, -1)
         _render(
-            world.cells, world.light, self._textures.texels, self._textures.faces, CLOUD_MAP, self._textures.crack,
-            sky, (view.x, view.y, view.z), basis, target, float(world.view_distance), in_water,
+            self._packet, self._address, world.cells, world.light, textures.texels, textures.faces, CLOUD_MAP,
+            textures.crack, sky, (view.x, view.y, view.z), basis, target, float(world.view_distance), in_water,
             frame, self.depth, self.codes,
         )  # fmt: skip
         if view.precipitation != NONE and not in_water:

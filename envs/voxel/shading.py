@@ -52,6 +52,7 @@ from worldmodel.envs.voxel.packet import (
     T,
     U,
     V,
+    kernel,
 )
 from worldmodel.envs.voxel.sky import DAYLIGHT, GLOW, HORIZON, SUN, ZENITH
 
@@ -72,7 +73,7 @@ def brightness(level: float) -> float:
     return F(_DARKEST) + F(1.0 - _DARKEST) * share * (F(0.25) + F(0.75) * share * share)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _address(packet, address, bx, bz, ox, oy, oz, pixel):  # noqa: ANN001, ANN202
     """Computes where in memory the texel and the four light bytes of each hit are."""
     for i in range(LANES):
@@ -125,7 +126,7 @@ def _address(packet, address, bx, bz, ox, oy, oz, pixel):  # noqa: ANN001, ANN20
         address[CORNER + i] = ax | bz_ | (y1 if on_x or on_z else y0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _gather(packet, address, texels, faces, light):  # noqa: ANN001, ANN202
     """Reads texels and light bytes."""
     for i in range(LANES):
@@ -146,7 +147,7 @@ def _gather(packet, address, texels, faces, light):  # noqa: ANN001, ANN202
             packet[LIGHT_FRONT + i] = packet[LIGHT_A + i] = packet[LIGHT_B + i] = packet[LIGHT_CORNER + i] = F(15.0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _illuminate(packet, sky, view_distance):  # noqa: ANN001, ANN202
     """Applies light and fog to the texels, and computes the haze in every direction."""
     fog_scale = F(1.0 / ((1.0 - FOG_START) * view_distance))
@@ -199,7 +200,7 @@ def _illuminate(packet, sky, view_distance):  # noqa: ANN001, ANN202
         packet[HAZE_RED + i], packet[HAZE_GREEN + i], packet[HAZE_BLUE + i] = haze_red, haze_green, haze_blue
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def shade(packet, address, light, texels, faces, sky, bx, bz, ox, oy, oz, pixel, view_distance):  # noqa: ANN001
     """Computes the colours of all surfaces that a packet has hit, and the haze behind them.
 
@@ -224,7 +225,7 @@ def shade(packet, address, light, texels, faces, sky, bx, bz, ox, oy, oz, pixel,
     _illuminate(packet, sky, view_distance)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def through_water(packet, i, light, sky, bx, bz, ox, oy, oz, start, end, in_water, view_distance):  # noqa: ANN001
     """Tints the colour of lane `i` by the water that its ray passes through.
 

@@ -38,6 +38,7 @@ from worldmodel.envs.voxel.packet import (
     F,
     U,
     V,
+    kernel,
 )
 
 ZENITH, HORIZON, GLOW, DAYLIGHT, CLOUDS, SUN, STARS, RAIN, DRIFT = 0, 3, 6, 9, 12, 15, 18, 19, 20
@@ -139,7 +140,7 @@ def sky_state(time_of_day: float, rain: float, drift: float) -> np.ndarray:
     return state
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _star(x: float, y: float, z: float) -> float:
     """Brightness of the star in a direction on a cube of tiny cells; most hold none."""
     ax, ay, az = abs(x), abs(y), abs(z)
@@ -158,7 +159,7 @@ def _star(x: float, y: float, z: float) -> float:
     return 0.4 + 0.6 * float((code >> np.uint32(8)) & np.uint32(255)) / 255.0
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _cover(packet, address, clouds, ox, oy, oz):  # noqa: ANN001, ANN202
     """Computes how much of the sky the clouds cover in every direction."""
     for i in range(LANES):
@@ -188,7 +189,7 @@ def _cover(packet, address, clouds, ox, oy, oz):  # noqa: ANN001, ANN202
         packet[CLOUD + i] = min(max(cover, F(0.0)), F(1.0)) * packet[FRACTION_X + i]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _sun_and_moon(packet, i, sky):  # noqa: ANN001, ANN202
     """Paints the square of the sun or the moon, and the sun's halo, into a lane that looks towards them."""
     length = packet[LENGTH + i]
@@ -215,7 +216,7 @@ def _sun_and_moon(packet, i, sky):  # noqa: ANN001, ANN202
     packet[RED + i], packet[GREEN + i], packet[BLUE + i] = r, g, b
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def paint_sky(packet, address, sky, clouds, ox, oy, oz):  # noqa: ANN001
     """Computes the colours of the lanes of a packet that hit nothing.
 

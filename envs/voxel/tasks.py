@@ -108,10 +108,12 @@ class Navigate(Task):
             angle, distance = generator.uniform(0.0, 2.0 * math.pi), generator.uniform(self._NEAREST, self._FARTHEST)
             goal = math.floor(x + distance * math.cos(angle)), math.floor(z + distance * math.sin(angle))
             ground = int(surface_height(world.seed, *goal))
+            world.recentre(*goal)
             if world.block(goal[0], ground + 1, goal[1]) != CODES["water"]:
                 break
         for y in range(ground + 1, min(ground + 1 + self._COLUMN_HEIGHT, HEIGHT - 1)):
             world.set_block(goal[0], y, goal[1], CODES["gold_block"])
+        world.recentre(x, z)
         self._goal = goal
         self._closest = self._distance(simulation)
 

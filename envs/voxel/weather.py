@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from worldmodel.envs.voxel.grid import HEIGHT, cell_index
+from worldmodel.envs.voxel.packet import kernel
 from worldmodel.envs.voxel.sky import DAYLIGHT
 
 NONE, RAIN, SNOW = 0, 1, 2
@@ -39,7 +40,7 @@ def _hash(i: int, k: int) -> int:
     return int(code ^ (code >> np.uint32(16)))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def draw_precipitation(frame, depth, light, sky, basis, x, y, z, kind, strength, tick):  # noqa: ANN001
     """Draws rain or snow over a picture, in place.
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from worldmodel.envs.voxel.blocks import AIR, FIRST_BLOCK, NAMES
+from worldmodel.envs.voxel.blocks import AIR, BY_CODE, FIRST_BLOCK, SOLID
 from worldmodel.envs.voxel.grid import CHUNK, HEIGHT, MASK, NUM_CELLS, WINDOW
-from worldmodel.envs.voxel.lighting import MAX_LIGHT, MAX_RADIUS, measure_air, relight
+from worldmodel.envs.voxel.lighting import MAX_LIGHT, MAX_RADIUS, OPAQUE, measure_air, relight
 from worldmodel.envs.voxel.terrain import generate_chunk
 
 MIN_VIEW_DISTANCE, MAX_VIEW_DISTANCE = 16, 96
@@ -92,7 +92,7 @@ class World:
             raise ValueError(f"y: expected 0 to {HEIGHT - 1}, got {y}")
         if chunk not in self._loaded:
             raise ValueError(f"x, z: cell ({x}, {z}) is not loaded; call recentre near it first")
-        if code != AIR and code not in NAMES:
+        if code != AIR and code not in BY_CODE:
             raise ValueError(f"code: expected AIR or a block code of blocks.BLOCKS, got {code}")
         self.cells[((x & MASK) << 14) | ((z & MASK) << 6) | y] = code
         self._edits.setdefault(chunk, {})[_local(x, y, z)] = code
@@ -133,10 +133,10 @@ class World:
         changed = {c for c in edits.keys() | self._edits.keys() if edits.get(c, {}) != self._edits.get(c, {})}
         self.refresh()
         self._edits = edits
-        stale = changed & self._loaded
+        # Light of a changed block reaches the eight chunks around its own, even if that one is no longer loaded.
+        stale = {(c[0] + i, c[1] + k) for c in changed for i in (-1, 0, 1) for k in (-1, 0, 1)} & self._loaded
         if stale:
-            # Light of a changed block reaches the eight chunks around its own.
-            self._load({(c[0] + i, c[1] + k) for c in stale for i in (-1, 0, 1) for k in (-1, 0, 1)} & self._loaded)
+            self._load(stale)
 
     def _load(self, chunks: set[tuple[int, int]]) -> None:
         """Generates chunks, applies their edits and lights them."""
@@ -148,7 +148,9 @@ class World:
                 out[local] = code
             x, z = (cx * CHUNK) & MASK, (cz * CHUNK) & MASK
             window[x : x + CHUNK, z : z + CHUNK] = out.reshape(CHUNK, CHUNK, HEIGHT)
-            self.light.reshape(WINDOW, WINDOW, HEIGHT)[x : x + CHUNK, z : z + CHUNK] = 0
+            # Dark, but opaque where it is solid: light of chunks that are lit before must not flow through.
+            dark = np.where(SOLID[out], OPAQUE, 0).reshape(CHUNK, CHUNK, HEIGHT)
+            self.light.reshape(WINDOW, WINDOW, HEIGHT)[x : x + CHUNK, z : z + CHUNK] = dark
             self._live[_slot((cx, cz))] = 1
         self._loaded |= chunks
         rectangles = [tuple(CHUNK * edge for edge in rectangle) for rectangle in _rectangles(chunks)]

@@ -135,6 +135,16 @@ def test_minari_collects_and_gives_back_what_happened(tmp_path, monkeypatch, act
                     np.testing.assert_array_equal(episode.actions[key][step], value)
 
 
+@pytest.mark.parametrize("name", list(VOXEL_IDS))
+def test_time_limits(name):
+    limit = VOXEL_IDS[name][1]
+    env = gymnasium.make(name, height=16, width=16)
+    assert env.spec.max_episode_steps == limit
+    short = gymnasium.make(name, height=16, width=16, max_episode_steps=3)
+    short.reset(seed=0)
+    assert [short.step({})[3] for _ in range(3)] == [False, False, True]
+
+
 def test_importing_the_package_registers_every_id():
     code = "import gymnasium, worldmodel.envs as e; print(all(name in gymnasium.registry for name in e.VOXEL_IDS))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

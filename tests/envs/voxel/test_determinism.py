@@ -1,4 +1,4 @@
-"""The same seed and actions give the same frames: in another process, and from one version to the next.
+"""The same seed and actions give the same frames: in another process, from a saved state, in the next version.
 
 The golden frames are written anew by `UPDATE_GOLDEN=1 pytest tests/envs/voxel/test_determinism.py`; look at them before
 they are committed.
@@ -7,6 +7,7 @@ they are committed.
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from worldmodel.envs import actions
 from worldmodel.envs.voxel import physics
 from worldmodel.envs.voxel.blocks import CODES
 from worldmodel.envs.voxel.env import VoxelEnv
@@ -49,6 +51,129 @@ def test_another_process_gives_the_same_bytes():
     assert digest() == here, "and so does the same process again"
     output, _ = other.communicate(timeout=600)
     assert other.returncode == 0 and output.strip() == here
+
+
+def equal(a, b):
+    """Whether two nested values are the same to the last bit, types included."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+def random_actions(space, count, seed=0):
+    """Sensible random actions: camera movements are small, and the player stays where he is seldom."""
+    space.seed(seed)
+    out = []
+    for _ in range(count):
+        action = space.sample()
+        action["camera"] = (action["camera"] * 0.05).astype(np.float32)
+        action["forward"], action["attack"] = 1, int(action["attack"] or action["use"])
+        out.append(action)
+    return out
+
+
+def play(env, commands):
+    return [env.step(command) for command in commands]
+
+
+@pytest.fixture
+def env():
+    env = VoxelEnv(render_mode="rgb_array", inventory={"dirt": 20, "torch": 3}, height=32, width=48)
+    env.reset(seed=1, options={"biome": "plains", "start_time": 0.3, "weather": "clear"})
+    return env
+
+
+@pytest.mark.parametrize("task", ["none", "navigate_dense", "pickaxe", "treechop"])
+def test_a_pickled_state_goes_on_exactly(task):
+    """In another environment that has been elsewhere, and in the same one after going elsewhere."""
+    settings = {"task": task, "inventory": {"oak_log": 4, "dirt": 9, "sand": 5, "torch": 2}, "height": 32, "width": 48}
+    env, other = VoxelEnv(**settings), VoxelEnv(**settings)
+    env.reset(seed=6, options={"weather": "auto"})
+    commands = random_actions(env.action_space, 120, seed=3)
+    play(env, commands[:60])
+    state = pickle.dumps(env.get_state())
+    expected = [list(result) for result in play(env, commands[60:])]
+
+    other.reset(seed=100, options={"biome": "desert", "weather": "rain"})
+    play(other, commands[:10])
+    other.set_state(pickle.loads(state))
+    assert equal([list(result) for result in play(other, commands[60:])], expected)
+
+    far = env.get_state()
+    far["simulation"]["body"][physics.X] += 500.0
+    env.set_state(far)
+    play(env, commands[:5])
+    env.set_state(pickle.loads(state))
+    assert equal([list(result) for result in play(env, commands[60:])], expected)
+
+    fresh = VoxelEnv(**settings)
+    fresh.set_state(pickle.loads(state))
+    assert equal([list(result) for result in play(fresh, commands[60:])], expected)
+
+
+def test_state_as_an_option_shows_the_same_picture(env):
+    commands = random_actions(env.action_space, 20)
+    observation, _, _, _, info = play(env, commands)[-1]
+    state = env.get_state()
+    again, info_again = env.reset(options={"state": state})
+    assert equal(observation, again)
+    for key in ("pose", "inventory", "health", "biome", "tick", "time_of_day", "weather", "hotbar"):
+        assert equal(info[key], info_again[key])
+    assert info_again["events"] == []
+    with pytest.raises(ValueError, match="^options: a state decides all"):
+        env.reset(options={"state": state, "biome": "snow"})
+
+
+def test_states_of_other_tasks_and_other_things_are_refused(env):
+    before = env.get_state()
+    foreign = VoxelEnv(task="pickaxe", height=16, width=16)
+    foreign.reset(seed=0)
+    for state in (foreign.get_state(), {}, None, 3):
+        with pytest.raises(ValueError, match="^state: expected"):
+            env.set_state(state)
+    assert equal(env.get_state()["simulation"], before["simulation"])
+
+
+def test_a_set_state_takes_effect_on_render_and_truth(env):
+    state, frame, depth = env.get_state(), env.render(), env.depth()
+    play(env, [{"camera": (0.0, 90.0)}, {"forward": 1}])
+    assert not equal(env.render(), frame)
+    env.set_state(state)
+    assert equal(env.render(), frame) and equal(env.depth(), depth) and equal(env.frames, frame[None])
+
+
+def test_discrete_preset_equals_the_dictionary():
+    settings = {"inventory": {"oak_log": 3, "dirt": 5, "torch": 2}, "height": 32, "width": 48}
+    discrete, dictionary = VoxelEnv(actions="discrete", **settings), VoxelEnv(**settings)
+    first = [list(env.reset(seed=2)) for env in (discrete, dictionary)]
+    assert equal(*first)
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(len(actions.DISCRETE_ACTIONS)), 3))
+    for index in order:
+        ours, theirs = discrete.step(index), dictionary.step(dict(actions.DISCRETE_ACTIONS[index][1]))
+        assert equal(list(ours), list(theirs)), actions.DISCRETE_ACTIONS[index][0]
+
+
+@pytest.mark.parametrize("skip", [2, 3, 4])
+def test_frame_skip_is_holding_the_action(skip):
+    settings = {"inventory": {"oak_log": 3}, "render_mode": "rgb_array", "height": 32, "width": 48}
+    skipping, single = VoxelEnv(frame_skip=skip, **settings), VoxelEnv(**settings)
+    assert equal(*[list(env.reset(seed=5)) for env in (skipping, single)])
+    for action in random_actions(single.action_space, 24):
+        observation, reward, terminated, truncated, info = skipping.step(action)
+        steps = play(single, [action] * skip)
+        assert equal(observation, steps[-1][0])
+        assert reward == sum(step[1] for step in steps)
+        assert info["events"] == [event for step in steps for event in step[4]["events"]]
+        last = steps[-1][4] | {"events": info["events"]}
+        assert info.keys() == last.keys()
+        assert all(equal(info[key], last[key]) for key in info.keys() - {"caption", "caption_long"})
+        assert equal(skipping.frames, np.stack([step[0] for step in steps]))
 
 
 def pose(env, *, yaw, pitch, position=None, edits=(), wet=False):

@@ -7,7 +7,6 @@ import gymnasium
 import numpy as np
 import pytest
 
-import worldmodel.envs
 from worldmodel.envs import actions
 from worldmodel.envs.voxel import physics
 from worldmodel.envs.voxel.blocks import CODES, NAMES
@@ -104,34 +103,6 @@ def test_forms_of_an_action(env, variant):
     env.set_state(state)
     assert equal(list(env.step(variant)), list(expected))
     assert expected[4]["pose"]["pitch"] == 2.0
-
-
-def test_discrete_preset_equals_the_dictionary():
-    settings = {"inventory": {"oak_log": 3, "dirt": 5, "torch": 2}, **SMALL}
-    discrete, dictionary = VoxelEnv(actions="discrete", **settings), VoxelEnv(**settings)
-    first = [list(env.reset(seed=2)) for env in (discrete, dictionary)]
-    assert equal(*first)
-    order = np.random.default_rng(0).permutation(np.repeat(np.arange(len(actions.DISCRETE_ACTIONS)), 3))
-    for index in order:
-        ours, theirs = discrete.step(index), dictionary.step(dict(actions.DISCRETE_ACTIONS[index][1]))
-        assert equal(list(ours), list(theirs)), actions.DISCRETE_ACTIONS[index][0]
-
-
-@pytest.mark.parametrize("skip", [2, 3, 4])
-def test_frame_skip_is_holding_the_action(skip):
-    settings = {"inventory": {"oak_log": 3}, "render_mode": "rgb_array", **SMALL}
-    skipping, single = VoxelEnv(frame_skip=skip, **settings), VoxelEnv(**settings)
-    assert equal(*[list(env.reset(seed=5)) for env in (skipping, single)])
-    for action in random_actions(single.action_space, 24):
-        observation, reward, terminated, truncated, info = skipping.step(action)
-        steps = play(single, [action] * skip)
-        assert equal(observation, steps[-1][0])
-        assert reward == sum(step[1] for step in steps)
-        assert info["events"] == [event for step in steps for event in step[4]["events"]]
-        last = steps[-1][4] | {"events": info["events"]}
-        assert info.keys() == last.keys()
-        assert all(equal(info[key], last[key]) for key in info.keys() - {"caption", "caption_long"})
-        assert equal(skipping.frames, np.stack([step[0] for step in steps]))
 
 
 # What comes back belongs to the caller
@@ -343,16 +314,6 @@ def test_death_ends_the_episode():
     env.step({})
 
 
-@pytest.mark.parametrize("name", list(worldmodel.envs.VOXEL_IDS))
-def test_time_limits(name):
-    limit = worldmodel.envs.VOXEL_IDS[name][1]
-    env = gymnasium.make(name, height=16, width=16)
-    assert env.spec.max_episode_steps == limit
-    short = gymnasium.make(name, height=16, width=16, max_episode_steps=3)
-    short.reset(seed=0)
-    assert [short.step({})[3] for _ in range(3)] == [False, False, True]
-
-
 def test_render_without_a_mode():
     env = VoxelEnv(**SMALL)
     env.reset(seed=0)
@@ -360,68 +321,6 @@ def test_render_without_a_mode():
         assert env.render() is None
     with pytest.raises(RuntimeError, match="render_mode"):
         _ = env.frames
-
-
-# States
-
-
-@pytest.mark.parametrize("task", ["none", "navigate_dense", "pickaxe", "treechop"])
-def test_a_pickled_state_goes_on_exactly(task):
-    """In another environment that has been elsewhere, and in the same one after going elsewhere."""
-    settings = {"task": task, "inventory": {"oak_log": 4, "dirt": 9, "sand": 5, "torch": 2}, **SMALL}
-    env, other = VoxelEnv(**settings), VoxelEnv(**settings)
-    env.reset(seed=6, options={"weather": "auto"})
-    commands = random_actions(env.action_space, 120, seed=3)
-    play(env, commands[:60])
-    state = pickle.dumps(env.get_state())
-    expected = [list(result) for result in play(env, commands[60:])]
-
-    other.reset(seed=100, options={"biome": "desert", "weather": "rain"})
-    play(other, commands[:10])
-    other.set_state(pickle.loads(state))
-    assert equal([list(result) for result in play(other, commands[60:])], expected)
-
-    far = env.get_state()
-    far["simulation"]["body"][physics.X] += 500.0
-    env.set_state(far)
-    play(env, commands[:5])
-    env.set_state(pickle.loads(state))
-    assert equal([list(result) for result in play(env, commands[60:])], expected)
-
-    fresh = VoxelEnv(**settings)
-    fresh.set_state(pickle.loads(state))
-    assert equal([list(result) for result in play(fresh, commands[60:])], expected)
-
-
-def test_state_as_an_option_shows_the_same_picture(env):
-    commands = random_actions(env.action_space, 20)
-    observation, _, _, _, info = play(env, commands)[-1]
-    state = env.get_state()
-    again, info_again = env.reset(options={"state": state})
-    assert equal(observation, again)
-    for key in ("pose", "inventory", "health", "biome", "tick", "time_of_day", "weather", "hotbar"):
-        assert equal(info[key], info_again[key])
-    assert info_again["events"] == []
-    with pytest.raises(ValueError, match="^options: a state decides all"):
-        env.reset(options={"state": state, "biome": "snow"})
-
-
-def test_states_of_other_tasks_and_other_things_are_refused(env):
-    before = env.get_state()
-    foreign = VoxelEnv(task="pickaxe", height=16, width=16)
-    foreign.reset(seed=0)
-    for state in (foreign.get_state(), {}, None, 3):
-        with pytest.raises(ValueError, match="^state: expected"):
-            env.set_state(state)
-    assert equal(env.get_state()["simulation"], before["simulation"])
-
-
-def test_a_set_state_takes_effect_on_render_and_truth(env):
-    state, frame, depth = env.get_state(), env.render(), env.depth()
-    play(env, [{"camera": (0.0, 90.0)}, {"forward": 1}])
-    assert not equal(env.render(), frame)
-    env.set_state(state)
-    assert equal(env.render(), frame) and equal(env.depth(), depth) and equal(env.frames, frame[None])
 
 
 # Truth
@@ -496,8 +395,6 @@ def test_target_is_what_the_middle_of_the_picture_shows(env):
 
 def test_hud_can_be_left_away(env):
     bare = VoxelEnv(hud=False, inventory={"dirt": 20, "torch": 3}, **SMALL)
-    bare.set_state(env.get_state())
-    bare.reset(options={"state": env.get_state()})
     other, _ = env.reset(options={"state": env.get_state()})
     picture, _ = bare.reset(options={"state": env.get_state()})
     assert (picture != other).any(-1).mean() < 0.4 and (picture[:10] == other[:10]).all()
