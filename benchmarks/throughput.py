@@ -180,18 +180,18 @@ def mixed_actions(count: int, seed: int) -> list[dict[str, Any]]:
     return actions[:count]
 
 
-def matrix_rate() -> float:
-    """Returns GFLOP/s of float32 matrix products on one thread: how fast this core is at all."""
+def matrix_rate(threads: int) -> float:
+    """Returns the median GFLOP/s of float32 matrix products: what the machine's vector units can do at all."""
     import torch  # here, because it takes seconds
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     a, b = torch.randn(2, MATRIX_SIZE, MATRIX_SIZE)
-    best = float("inf")
-    for _ in range(30):
+    times = []
+    for _ in range(60):
         begin = time.perf_counter()
         a @ b
-        best = min(best, time.perf_counter() - begin)
-    return 2.0 * MATRIX_SIZE**3 / best / 1e9
+        times.append(time.perf_counter() - begin)
+    return 2.0 * MATRIX_SIZE**3 / statistics.median(times) / 1e9
 
 
 def make_contenders() -> list[Contender]:
@@ -242,14 +242,21 @@ def main() -> None:
     arguments = parser.parse_args()
 
     cores = pin_to_one_core()
-    gflops = matrix_rate()
+    gflops = matrix_rate(1)
     rates = {
         label: {"median": 1.0 / statistics.median(times), "best": 1.0 / min(times)}
         for label, times in run_rounds(make_contenders(), arguments.rounds).items()
     }
     if cores:
         os.sched_setaffinity(0, cores)
-    scaling = {}
+    products = [(matrix_rate(1), matrix_rate(2)) for _ in range(5)]
+    scaling = {
+        f"matrix products, {MATRIX_SIZE} x {MATRIX_SIZE}, GFLOP/s": {
+            "one_thread": statistics.median(one for one, _ in products),
+            "two_threads": statistics.median(two for _, two in products),
+            "ratio": statistics.median(two / one for one, two in products),
+        }
+    }
     for size, steps in ((64, 50), (128, 25)):
         pair: list[Contender] = [VectorContender(size, threads, steps) for threads in (1, 2)]
         one, two = run_rounds(pair, max(arguments.rounds // 2, 1)).values()
@@ -265,9 +272,9 @@ def main() -> None:
     for label, rate in rates.items():
         ratio = f"{rate['median'] / base:.2f} x" if base else "-"
         print(f"{label:<32}{rate['median']:>10.0f}{rate['best']:>10.0f}{ratio:>12}")
-    print(f"\n{f'{NUM_ENVS} environments':<32}{'1 thread':>10}{'2 threads':>10}{'ratio':>12}")
+    print(f"\n{f'{NUM_ENVS} environments, steps/s':<40}{'1 thread':>10}{'2 threads':>10}{'ratio':>12}")
     for name, row in scaling.items():
-        print(f"{name:<32}{row['one_thread']:>10.0f}{row['two_threads']:>10.0f}{row['ratio']:>10.2f} x")
+        print(f"{name:<40}{row['one_thread']:>10.0f}{row['two_threads']:>10.0f}{row['ratio']:>10.2f} x")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     machine = {"cpu": cpu_name(), "cores": os.cpu_count(), "matrix_gflops": gflops, "python": platform.python_version()}
     result = {"date": date.today().isoformat(), "machine": machine, "steps_per_second": rates, "vector": scaling}

@@ -10,7 +10,7 @@ int32 addresses. Numba takes a number like 0.5 for a float64, and would compute 
 import numba
 import numpy as np
 
-kernel = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+kernel = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)  # type: ignore[call-overload]
 """Compiles a stage of the renderer. Without Numba's runtime it cannot allocate arrays, but neither does it count
 references to them: that took a third of a frame's time, and most of what a second thread could have gained. With the
 error model of NumPy there are no checks for division by zero, which would keep loops from being vectorised."""

@@ -226,7 +226,7 @@ def aim(packet, basis, left, top, ox, oy, oz, view_distance):  # noqa: ANN001
 
 @kernel
 def _look(cells, packet, index, bx, bz):  # noqa: ANN001, ANN202
-    """Reads the cell that each ray is in. Returns a sum: 1 if any is to leap through air, 2 if any met an open block."""
+    """Reads the cell that each ray is in. Returns 1 if any is to leap, plus 2 if any met water, a plant or a torch."""
     for i in range(LANES):
         x, y, z = np.int32(packet[CELL_X + i]), np.int32(packet[CELL_Y + i]), np.int32(packet[CELL_Z + i])
         index[i] = (((x + bx) & 255) << 14) | (((z + bz) & 255) << 6) | (y & 63)

@@ -67,10 +67,10 @@ _WATER_CLEARNESS = 5.5
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def brightness(level: float) -> float:
+def brightness(level):  # noqa: ANN001, ANN201
     """Returns how bright a light level of 0 to 15 is, 0.04 to 1: a cubic close to Minecraft's curve."""
     share = F(level) * F(1.0 / 15.0)
-    return F(_DARKEST) + F(1.0 - _DARKEST) * share * (F(0.25) + F(0.75) * share * share)
+    return F(_DARKEST) + F(1.0 - _DARKEST) * share * (F(0.40) + F(0.60) * share * share)
 
 
 @kernel
@@ -181,9 +181,9 @@ def _illuminate(packet, sky, view_distance):  # noqa: ANN001, ANN202
         upward = F(1.0) if packet[SIGN_Y + i] < F(0.0) else F(0.55)
         shade = upward if axis == F(1.0) else shade
         shade = shade if axis < F(2.5) else F(0.95)
-        red = packet[RED + i] * shade * max(sky_light * sky[DAYLIGHT], F(1.12) * torch)
-        green = packet[GREEN + i] * shade * max(sky_light * sky[DAYLIGHT + 1], F(0.94) * torch)
-        blue = packet[BLUE + i] * shade * max(sky_light * sky[DAYLIGHT + 2], F(0.66) * torch)
+        red = packet[RED + i] * shade * max(sky_light * sky[DAYLIGHT], F(1.25) * torch)
+        green = packet[GREEN + i] * shade * max(sky_light * sky[DAYLIGHT + 1], F(1.04) * torch)
+        blue = packet[BLUE + i] * shade * max(sky_light * sky[DAYLIGHT + 2], F(0.74) * torch)
         nx, ny, nz = packet[DX + i] * inverse_length, packet[DY + i] * inverse_length, packet[DZ + i] * inverse_length
         up = min(max(ny * F(2.2), F(0.0)), F(1.0))
         up = up * (F(2.0) - up)

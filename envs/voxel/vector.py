@@ -167,10 +167,8 @@ class VoxelVectorEnv(VectorEnv):
             env.close()
 
     def _map(self, function: Callable[[int], _Result], indices: Sequence[int]) -> list[_Result]:
-        """Applies a function to indices, a slice of them on each thread; results in order."""
-        slices = [indices[k :: self._pool._max_workers] for k in range(self._pool._max_workers)]
-        done = self._pool.map(lambda part: [(i, function(i)) for i in part], [part for part in slices if part])
-        return [result for _, result in sorted((pair for part in done for pair in part), key=lambda pair: pair[0])]
+        """Applies a function to indices on the threads; results in order."""
+        return list(self._pool.map(function, indices))
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
