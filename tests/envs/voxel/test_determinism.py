@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from same import equal
 
 from worldmodel.envs import actions
 from worldmodel.envs.voxel import physics
@@ -51,19 +52,6 @@ def test_another_process_gives_the_same_bytes():
     assert digest() == here, "and so does the same process again"
     output, _ = other.communicate(timeout=600)
     assert other.returncode == 0 and output.strip() == here
-
-
-def equal(a, b):
-    """Whether two nested values are the same to the last bit, types included."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return a == b
 
 
 def random_actions(space, count, seed=0):

@@ -6,6 +6,7 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
+from same import equal
 
 from worldmodel.envs import actions
 from worldmodel.envs.voxel import physics
@@ -13,19 +14,6 @@ from worldmodel.envs.voxel.blocks import CODES, NAMES
 from worldmodel.envs.voxel.env import VoxelEnv
 
 SMALL = {"height": 32, "width": 48}
-
-
-def equal(a, b):
-    """Whether two nested values are the same to the last bit, types included."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return a == b
 
 
 def plain(value):
