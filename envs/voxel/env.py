@@ -1,5 +1,6 @@
 """The block world as a Gymnasium environment."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,6 +62,10 @@ class VoxelEnv(gymnasium.Env):
             raise ValueError(
                 f"render_mode: expected None or one of {self.metadata['render_modes']}, got {render_mode!r}"
             )
+        known = [setting.name for setting in dataclasses.fields(VoxelConfig)]
+        for name in settings:
+            if name not in known:
+                raise TypeError(f"settings: expected any of {known}, got {name!r}; remove or rename it")
         self.config = VoxelConfig(**settings)
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": TICKS_PER_SECOND}

@@ -116,6 +116,12 @@ def test_record_goes_on_where_it_stopped(capsys, format):
     assert main([*command, "episodes=3"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("1 episodes recorded, 2 were there") and out[-1].startswith("out")
+    # A folder that was to hold more is not filled beyond what is asked for now.
+    manifest = json.loads(Path("out/recording.json").read_text())
+    manifest["seeds"] = [40, 41, 42, 43, 44]
+    Path("out/recording.json").write_text(json.dumps(manifest))
+    assert main([*command, "episodes=3"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("0 episodes recorded, 3 were there")
     episodes = list(read_episodes("out"))
     assert [episode.source.seed for episode in episodes] == [40, 41, 42]
     for episode in episodes:

@@ -102,7 +102,7 @@ def _check_env(env: gymnasium.Env, config: RecordConfig) -> None:
 
 def _record(recording: Recording, env: gymnasium.Env, player: "Player", config: RecordConfig) -> int:
     missing = recording.missing()
-    kept = len(recording.plan.seeds) - len(missing)
+    kept = config.episodes - len(missing)
     num_recorded = 0
     with (
         Interruption() as interruption,

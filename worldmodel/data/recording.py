@@ -78,6 +78,7 @@ class Recording:
         """
         self.folder = Path(folder)
         self.plan = plan
+        self._num_asked = len(plan.seeds)
         self._env = env
         self._staging = self.folder / _STAGING
         self._dataset_id = _dataset_id(plan)
@@ -89,11 +90,11 @@ class Recording:
             self._staging.mkdir(exist_ok=True)
 
     def missing(self) -> list[int]:
-        """Returns the indices of the episodes that are not there yet."""
+        """Returns the indices of the episodes that were asked for now and are not there yet."""
         if self.plan.format is Format.vpt:
             whole = {path.stem for path in vpt_episode_paths(self.folder)}
-            return [i for i in range(len(self.plan.seeds)) if episode_name(i) not in whole]
-        candidates = range(minari_num_episodes(self.path), len(self.plan.seeds))
+            return [i for i in range(self._num_asked) if episode_name(i) not in whole]
+        candidates = range(minari_num_episodes(self.path), self._num_asked)
         return [i for i in candidates if not minari_num_episodes(self._staging / episode_name(i))]
 
     def writer(self, index: int) -> EpisodeWriter:
