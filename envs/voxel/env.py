@@ -68,7 +68,8 @@ class VoxelEnv(gymnasium.Env):
                 raise TypeError(f"settings: expected any of {known}, got {name!r}; remove or rename it")
         self.config = VoxelConfig(**settings)
         self.render_mode = render_mode
-        self.metadata = {**self.metadata, "render_fps": TICKS_PER_SECOND}
+        # `render` shows one frame a step, which lasts `frame_skip` ticks.
+        self.metadata = {**self.metadata, "render_fps": TICKS_PER_SECOND / self.config.frame_skip}
         shape = (self.config.height, self.config.width, 3)
         self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
         self._discrete = self.config.actions == ActionPreset.DISCRETE

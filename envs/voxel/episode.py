@@ -10,7 +10,6 @@ from worldmodel.envs.voxel import physics
 from worldmodel.envs.voxel.climate import Climate, Weather
 from worldmodel.envs.voxel.config import VoxelConfig
 from worldmodel.envs.voxel.controls import Controls
-from worldmodel.envs.voxel.grid import HEIGHT
 from worldmodel.envs.voxel.renderer import View
 from worldmodel.envs.voxel.simulation import Event, Simulation
 from worldmodel.envs.voxel.tasks import TASKS
@@ -129,5 +128,4 @@ class Episode:
     def light(self) -> int:
         """Returns the light byte (see `lighting`) of the cell that the eye is in."""
         x, y, z = self.eye()
-        j = min(max(math.floor(y), 0), HEIGHT - 1)
-        return int(self.world.light[((math.floor(x) & 255) << 14) | ((math.floor(z) & 255) << 6) | j])
+        return self.world.light_at(math.floor(x), math.floor(y), math.floor(z))

@@ -57,7 +57,7 @@ class VoxelVectorEnv(VectorEnv):
         if max_episode_steps is not None:
             self.envs = [TimeLimit(env, max_episode_steps) for env in self.envs]
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {**VoxelEnv.metadata, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**self.envs[0].metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.single_observation_space = self.envs[0].observation_space
         self.single_action_space = self.envs[0].action_space

@@ -72,8 +72,12 @@ class World:
         """Returns the code of the block at a cell inside the loaded window, `AIR` where there is none."""
         if not 0 <= y < HEIGHT:
             return AIR
-        code = int(self.cells[((x & MASK) << 14) | ((z & MASK) << 6) | y])
+        code = int(self.cells[_index(x, y, z)])
         return code if code >= FIRST_BLOCK else AIR
+
+    def light_at(self, x: int, y: int, z: int) -> int:
+        """Returns the light byte (see `lighting`) of a cell inside the loaded window; `y` is clipped to the world."""
+        return int(self.light[_index(x, min(max(y, 0), HEIGHT - 1), z)])
 
     def set_block(self, x: int, y: int, z: int, code: int) -> None:
         """Puts a block (or `AIR`) into a cell of the loaded window; light follows at the next `refresh`.
@@ -94,7 +98,7 @@ class World:
             raise ValueError(f"x, z: cell ({x}, {z}) is not loaded; call recentre near it first")
         if code != AIR and code not in BY_CODE:
             raise ValueError(f"code: expected AIR or a block code of blocks.BLOCKS, got {code}")
-        self.cells[((x & MASK) << 14) | ((z & MASK) << 6) | y] = code
+        self.cells[_index(x, y, z)] = code
         self._edits.setdefault(chunk, {})[_local(x, y, z)] = code
         if self._dirty is None:
             self._dirty = (x, x + 1, z, z + 1)
@@ -158,6 +162,10 @@ class World:
             relight(self.cells, self.light, self._live, x0, x1, z0, z1)
         for x0, x1, z0, z1 in rectangles:
             measure_air(self.cells, x0 - MAX_RADIUS, x1 + MAX_RADIUS, z0 - MAX_RADIUS, z1 + MAX_RADIUS)
+
+
+def _index(x: int, y: int, z: int) -> int:
+    return ((x & MASK) << 14) | ((z & MASK) << 6) | y  # as grid.cell_index, which is slow to call from Python
 
 
 def _slot(chunk: tuple[int, int]) -> int:

@@ -4,7 +4,7 @@
 from worldmodel.data import read_episodes
 
 for episode in read_episodes("runs/record/explorer"):
-    print(episode.source.seed, episode.frames.shape, episode.actions[0], episode.captions[0])
+    seed, frames, actions = episode.source.seed, episode.frames, episode.actions
 ```
 """
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playing import random_actions
 from same import equal
 
 from worldmodel.envs import actions
@@ -52,18 +53,6 @@ def test_another_process_gives_the_same_bytes():
     assert digest() == here, "and so does the same process again"
     output, _ = other.communicate(timeout=600)
     assert other.returncode == 0 and output.strip() == here
-
-
-def random_actions(space, count, seed=0):
-    """Sensible random actions: camera movements are small, and the player stays where he is seldom."""
-    space.seed(seed)
-    out = []
-    for _ in range(count):
-        action = space.sample()
-        action["camera"] = (action["camera"] * 0.05).astype(np.float32)
-        action["forward"], action["attack"] = 1, int(action["attack"] or action["use"])
-        out.append(action)
-    return out
 
 
 def play(env, commands):

@@ -6,6 +6,7 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
+from playing import random_actions
 from same import equal
 
 from worldmodel.envs import actions
@@ -23,18 +24,6 @@ def plain(value):
     if isinstance(value, list):
         return all(map(plain, value))
     return value is None or type(value) in (str, int, float, bool)
-
-
-def random_actions(space, count, seed=0):
-    """Sensible random actions: camera movements are small, and the player stays where he is seldom."""
-    space.seed(seed)
-    out = []
-    for _ in range(count):
-        action = space.sample()
-        action["camera"] = (action["camera"] * 0.05).astype(np.float32)
-        action["forward"], action["attack"] = 1, int(action["attack"] or action["use"])
-        out.append(action)
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -386,3 +375,11 @@ def test_hud_can_be_left_away(env):
     other, _ = env.reset(options={"state": env.get_state()})
     picture, _ = bare.reset(options={"state": env.get_state()})
     assert (picture != other).any(-1).mean() < 0.4 and (picture[:10] == other[:10]).all()
+
+
+@pytest.mark.parametrize("frame_skip", [1, 4])
+def test_rendered_video_runs_at_the_speed_of_the_world(frame_skip):
+    env = gymnasium.make("worldmodel/Voxel-v0", frame_skip=frame_skip, render_mode="rgb_array", **SMALL)
+    _, before = env.reset(seed=0)
+    *_, after = env.step({})
+    assert (after["tick"] - before["tick"]) * env.metadata["render_fps"] == 20
