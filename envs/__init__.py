@@ -26,3 +26,8 @@ for _id, (_task, _limit) in VOXEL_IDS.items():
         max_episode_steps=_limit,
         kwargs={"task": _task},
     )
+
+CRAFTER_ID = "worldmodel/Crafter-v0"
+"""Crafter, a survival game seen from above; making it needs the extra `crafter`."""
+
+gymnasium.register(CRAFTER_ID, entry_point="worldmodel.envs.crafter:CrafterEnv", max_episode_steps=10_000)

@@ -14,6 +14,7 @@ from worldmodel.cli.errors import UsageError
 COMMANDS = {
     "rollout": "play an environment and make a video of it",
     "record": "record episodes of actions and frames, for training",
+    "train": "train a world model of an environment, or of recordings",
     "envs": "list the environments",
 }
 """Name and summary of each sub-command; its module has its name."""
@@ -68,5 +69,6 @@ def _help() -> str:
         "Examples:\n"
         "  worldmodel rollout env=voxel player=explorer steps=200 seed=3\n"
         "  worldmodel record episodes=5 output=runs/mine\n"
+        "  worldmodel train env=crafter player=random output=runs/crafter\n"
         "  worldmodel record --help"
     )

@@ -149,8 +149,8 @@ def _checked(override: str, schema: type) -> str:
     if options and len(parts) == 1 and parsed.value() not in options:
         raise UsageError(f"{parts[0]}: expected one of {', '.join(options)}, got {str(parsed.value())!r}")
     _check_name(parts, schema)
-    # Keyword arguments are open: a new one needs no plus sign from the user.
-    return f"++{override}" if "kwargs" in parts[:-1] and override[0] not in "+~" else override
+    # Keyword arguments are open, and files need not repeat defaults: a new one needs no plus sign from the user.
+    return f"++{override}" if len(parts) > 1 and override[0] not in "+~" else override
 
 
 def _check_name(parts: Sequence[str], schema: Any) -> None:

@@ -1,0 +1,279 @@
+"""`worldmodel train`: trains a world model of an environment, or of recordings."""
+
+import logging
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from worldmodel.cli import settings
+from worldmodel.cli.collecting import DataConfig, prepare_store
+from worldmodel.cli.errors import UsageError
+from worldmodel.cli.playing import Interruption, check_counts, check_seed, output_folder
+from worldmodel.cli.settings import EnvConfig, PlayerConfig
+from worldmodel.data.files import read_json, write_json
+from worldmodel.data.lint import lint_store
+from worldmodel.data.store import EpisodeStore
+from worldmodel.model.sizes import Size, model_config
+from worldmodel.training.settings import CompressionTraining, DenoiserTraining
+
+if TYPE_CHECKING:
+    from worldmodel.model import WorldModel
+
+SETTINGS = "settings.json"
+_MAY_CHANGE = ("output", "max_minutes", "max_steps", "workers", "lint", "log_every", "save_minutes", "report_every")
+"""Settings that a run may be continued with other values of."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ComputeConfig:
+    """How large the model is; configs/compute/ has the choices."""
+
+    size: Size
+    learning_rate: float
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelSettings:
+    """How the model compresses; configs/train.yaml explains it."""
+
+    frames_per_latent: int
+    patch: int
+    channels: int
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    """Settings of `worldmodel train`; configs/train.yaml explains them."""
+
+    env: EnvConfig
+    player: PlayerConfig
+    compute: ComputeConfig
+    output: str | None
+    seed: int
+    data: DataConfig
+    model: ModelSettings
+    compression: CompressionTraining
+    denoiser: DenoiserTraining
+
+
+def help_text(overrides: Sequence[str]) -> str:
+    """Returns the help of the sub-command, with the settings of the choices in `overrides`."""
+    return settings.help_text(
+        "train",
+        "Trains a world model: collects or reads episodes, checks them, trains the compression network, compresses the\n"
+        "data, trains the denoiser. Everything goes into one folder; the same command with the same output goes on\n"
+        "where it was interrupted or killed. For many machines: accelerate launch -m worldmodel.cli train ...",
+        (
+            "worldmodel train env.kwargs.height=64 env.kwargs.width=64 output=runs/voxel",
+            "worldmodel train env=crafter player=random model.frames_per_latent=1 output=runs/crafter",
+            "worldmodel train data.folders=[runs/record] env.kwargs.height=64 env.kwargs.width=64",
+            "worldmodel train compute=4x denoiser.max_steps=20000 denoiser.max_minutes=null",
+        ),
+        overrides,
+    )
+
+
+def run(overrides: Sequence[str]) -> int:
+    """Trains, from the beginning or from where an earlier run in the folder stopped.
+
+    Returns:
+        0, or 130 if it was interrupted.
+
+    Raises:
+        UsageError: If settings or data are wrong.
+    """
+    config = settings.load("train", TrainConfig, overrides)
+    check_counts(frames=config.data.frames, episode_steps=config.data.episode_steps, workers=config.data.workers)
+    check_seed(config.seed)
+    folder = output_folder(config.output, "train")
+    logging.getLogger("torch.distributed").setLevel(logging.ERROR)
+    from accelerate import PartialState  # here, because it takes seconds to import and a mistyped setting should not
+
+    state = PartialState()
+    with Interruption() as interruption, _Bars(interruption, active=state.is_main_process) as bars:
+        with state.main_process_first():
+            folder.mkdir(parents=True, exist_ok=True)
+            if state.is_main_process:
+                _check_same_run(folder, config)
+            store = _data(config, folder, bars)
+        done = store is not None and _train(config, store, folder, bars)
+    if state.is_main_process:
+        _say_where(folder, done)
+    return 0 if done else 130
+
+
+def _data(config: TrainConfig, folder: Path, bars: "_Bars") -> EpisodeStore | None:
+    bars.stage("data", config.data.frames)
+    store = prepare_store(
+        folder / "data", config.env, config.player, config.data, progress=bars.advance, should_stop=bars.should_stop
+    )
+    if store is not None and bars.active:
+        report = lint_store(store)
+        write_json(folder / "lint.json", {"problems": report.problems, "warnings": report.warnings, **report.figures})
+        for text in report.warnings:
+            bars.write(f"data: warning: {text}")
+        if report.problems and config.data.lint:
+            raise UsageError("data: " + "; ".join(report.problems) + " (data.lint=false trains on it nevertheless)")
+    return store
+
+
+def _train(config: TrainConfig, store: EpisodeStore, folder: Path, bars: "_Bars") -> bool:
+    import torch
+
+    from worldmodel.model import Metadata, WorldModel
+    from worldmodel.training.run import Run, RunConfig
+
+    torch.manual_seed(config.seed)
+    size = max(store.buckets.values(), key=lambda bucket: len(bucket.frames))
+    metadata = Metadata(
+        height=size.height,
+        width=size.width,
+        fps=store.fps,
+        action_space=None if store.codec is None else store.codec.to_json(),
+        env_id=config.env.id,
+        env_kwargs=config.env.kwargs,
+        training_data={
+            "frames": store.num_frames(held_out=False),
+            "held_out_frames": store.num_frames(held_out=True),
+            "player": config.player.name,
+            "folders": config.data.folders,
+        },
+        training={"size": config.compute.size.value, "seed": config.seed},
+        git_revision=_git_revision(),
+    )
+    try:
+        model = WorldModel(model_config(config.compute.size, **asdict(config.model)), metadata)
+        for bucket in store.buckets.values():
+            model.grid(bucket.height, bucket.width)
+    except ValueError as error:
+        raise UsageError(f"model: {error}") from error
+    return Run(
+        model,
+        store,
+        RunConfig(
+            compression=config.compression,
+            denoiser=config.denoiser,
+            learning_rate=config.compute.learning_rate,
+            seed=config.seed,
+            named_actions=_named_actions(model),
+        ),
+        folder,
+        bars,
+    ).train()
+
+
+def _named_actions(model: "WorldModel") -> list[tuple[str, Any]]:
+    """Returns some actions to show the effect of: those of a discrete space, or a few of the block world's keys."""
+    import gymnasium
+    import torch
+
+    if model.codec is None:
+        return []
+    space = model.codec.space
+    actions: list[tuple[str, Any]] = []
+    if isinstance(space, gymnasium.spaces.Discrete):
+        actions = [(str(i), int(space.start) + i) for i in range(min(int(space.n), 6))]
+    elif isinstance(space, gymnasium.spaces.Dict):
+        keys = [{}, {"forward": 1}, {"back": 1}, {"camera": (0, 6)}, {"camera": (0, -6)}, {"camera": (-4, 0)}]
+        actions = [(str(key), key) for key in keys if set(key) <= set(space.spaces)]
+    return [(name, torch.from_numpy(model.codec.encode(action))) for name, action in actions]
+
+
+def _check_same_run(folder: Path, config: TrainConfig) -> None:
+    """Writes the settings down, or compares them with those that the run in the folder was begun with."""
+    from worldmodel.model.checkpoint import to_plain
+
+    path = folder / SETTINGS
+    now = _flat(to_plain(config))
+    if path.exists():
+        before = read_json(path)
+        for name in sorted(set(before) | set(now)):
+            if name.rpartition(".")[2] not in _MAY_CHANGE and before.get(name) != now.get(name):
+                raise UsageError(
+                    f"{name}: expected {before.get(name)!r}, with which the run in {folder} was begun, "
+                    f"got {now.get(name)!r}; leave it, or choose another output"
+                )
+    write_json(path, now)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    parts = [_flat(part, f"{prefix}.{name}" if prefix else name) for name, part in value.items()]
+    return {name: part for flat in parts for name, part in flat.items()}
+
+
+def _git_revision() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _say_where(folder: Path, done: bool) -> None:
+    if not done:
+        print(f"interrupted; go on with the same command and output={folder}")
+    elif (folder / "report.json").exists():
+        report = read_json(folder / "report.json")
+        steps = sorted(int(name.rpartition("_")[2]) for name in report if name.startswith("psnr_model_"))
+        print("held-out episodes, PSNR in dB after n steps: the dream, repeating the last frame, the best possible")
+        for step in steps:
+            row = [report[f"psnr_{name}_{step}"] for name in ("model", "repeat", "ceiling")]
+            print(f"{step:>6}" + "".join(f"{value:10.2f}" for value in row))
+    for name in ("checkpoint", "report.json", "denoiser/samples", "denoiser/curves.png"):
+        if (folder / name).exists():
+            print(folder / name)
+
+
+class _Bars:
+    """Progress bars of a run, one for each of its parts."""
+
+    def __init__(self, interruption: Interruption, *, active: bool) -> None:
+        self.active = active
+        self._interruption = interruption
+        self._bar: tqdm | None = None
+
+    def __enter__(self) -> "_Bars":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        self._close()
+
+    def stage(self, name: str, total: int | None) -> None:
+        self._close()
+        unit = "frame" if name == "data" else "step"
+        self._bar = tqdm(total=total, desc=name, unit=unit, dynamic_ncols=True, disable=not self.active)
+        self._begun = time.monotonic()
+
+    def advance(self, done: int, figures: dict[str, float] | None = None) -> None:
+        assert self._bar is not None
+        if figures:
+            self._bar.set_postfix_str(self._summary(figures), refresh=False)
+        self._bar.update(done)
+
+    def should_stop(self) -> bool:
+        return self._interruption.requested
+
+    def write(self, text: str) -> None:
+        tqdm.write(text)
+
+    def _summary(self, figures: dict[str, float]) -> str:
+        shown = [f"loss {figures['loss']:.4f}", f"{figures['tokens_per_second']:.0f} tokens/s"]
+        if "psnr" in figures:
+            shown.insert(0, f"{figures['psnr']:.1f} dB")
+        share = figures["progress"]
+        if share > 0:
+            left = (time.monotonic() - self._begun) * (1 - share) / share
+            shown.append(f"{share:.0%}, {left / 60:.1f} min left")
+        return ", ".join(shown)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,43 @@
+"""Which episodes are held out for testing: decided by the world they show, never by chance or by order.
+
+Two players in one world see the same places, so a random split over episodes would test on what was trained on. The
+split is a hash of the world, the same on every machine, and does not change when a recording grows.
+"""
+
+import zlib
+
+from worldmodel.data.episodes import EpisodeSource
+
+_STEPS = 10_000  # of a percentage: hundredths
+
+
+def world_key(source: EpisodeSource, key: str) -> str:
+    """Returns the name of the world that an episode shows: all episodes of one name belong into one split.
+
+    Args:
+        source: Where the episode came from.
+        key: Name of the episode, such as its path. It counts only if the seed is unknown, and then only its last two
+            parts, so that the split does not depend on the folder that the data lies in.
+
+    Returns:
+        `"seed 7"` if the seed is known, whatever the environment: the tasks of the block world share their terrain. Else
+        the end of `key`.
+    """
+    if source.seed is not None:
+        return f"seed {source.seed}"
+    return "/".join(key.split("/")[-2:])
+
+
+def held_out(world: str, percent: float) -> bool:
+    """Returns whether the episodes of a world are held out.
+
+    Args:
+        world: Name of the world, as `world_key` returns it.
+        percent: Share of worlds that are held out, 0 to 100, in steps of 0.01.
+
+    Raises:
+        ValueError: If `percent` is not from 0 to 100.
+    """
+    if not 0 <= percent <= 100:
+        raise ValueError(f"percent: expected a number from 0 to 100, got {percent!r}")
+    return zlib.crc32(world.encode()) % _STEPS < round(percent * _STEPS / 100)

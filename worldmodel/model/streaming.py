@@ -1,0 +1,164 @@
+"""Dreaming step by step: one latent frame at a time, from actions, with a cache of what was before.
+
+State in, new state out: a state is never changed, so it can be kept, gone back to, and gone on from many times.
+
+Shapes: B batch, r ticks in a latent frame, h w latent grid, C channels, A width of an action vector, L words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from worldmodel.model.cache import StreamingCache
+from worldmodel.model.denoiser import DenoiserOutput, step_size_index
+from worldmodel.model.transformer import Past
+from worldmodel.model.world_model import WorldModel
+from worldmodel.sampling import Guidance, combine, draw_noise, euler_step, needed, noise_levels
+from worldmodel.sampling.sampler import Generators
+
+
+@dataclass(slots=True)
+class DreamState:
+    """All that is needed to go on.
+
+    Attributes:
+        cache: What the time attentions remember.
+        text: Words of the prompt in force, and which are there: (B, L, D), bool (B, L).
+        null_text: The same for no prompt, for guidance.
+        latents: The latest latent frame, (B, h, w, C); zeros before the first.
+    """
+
+    cache: StreamingCache
+    text: tuple[Tensor, Tensor]
+    null_text: tuple[Tensor, Tensor]
+    latents: Tensor
+
+
+@dataclass(slots=True)
+class DreamStep:
+    """What a step gives.
+
+    Attributes:
+        state: To go on from.
+        latents: (B, h, w, C), the new latent frame; `model.decode_groups` makes its r frames.
+        heads: Predictions of reward, termination, and the player's next action, (B, 1, ...).
+    """
+
+    state: DreamState
+    latents: Tensor
+    heads: DenoiserOutput
+
+
+@torch.no_grad()
+def begin(model: WorldModel, prompts: Sequence[str], height: int, width: int) -> DreamState:
+    """Returns a state without any frame yet.
+
+    Args:
+        model: The model.
+        prompts: B prompts.
+        height: Of the frames in pixels.
+        width: Likewise.
+
+    Raises:
+        ValueError: If a prompt is too long or a size does not fit.
+    """
+    h, w = model.grid(height, width)
+    batch = len(prompts)
+    return DreamState(
+        cache=model.start_cache(batch, height, width),
+        text=model.embed_prompts(prompts),
+        null_text=model.embed_prompts([""] * batch),
+        latents=torch.zeros(batch, h, w, model.config.compression.channels, device=model.device),
+    )
+
+
+@torch.no_grad()
+def observe(
+    model: WorldModel, state: DreamState, latents: Tensor, actions: Tensor | None, generators: Generators
+) -> DreamStep:
+    """Adds a finished latent frame to what is remembered, at the declared context noise.
+
+    Args:
+        model: The model.
+        state: Where to go on.
+        latents: (B, h, w, C).
+        actions: (B, r, A), what led to it; `None` for none. All zeros are none, too.
+        generators: For the context noise.
+    """
+    past, mask = state.cache.read()
+    return _remember(model, state, latents, _one(model, actions, len(latents)), past, mask, generators)
+
+
+@torch.no_grad()
+def imagine(
+    model: WorldModel,
+    state: DreamState,
+    actions: Tensor | None,
+    generators: Generators,
+    *,
+    num_steps: int = 4,
+    guidance: Guidance | None = None,
+) -> DreamStep:
+    """Dreams the next latent frame.
+
+    Args:
+        model: The model.
+        state: Where to go on.
+        actions: (B, r, A); `None` for none. All zeros are none, too.
+        generators: One, or one for each item: then an item is the same alone and in a batch.
+        num_steps: Sampling steps; 4, 2 and 1 are trained for.
+        guidance: Guidance scales.
+
+    Returns:
+        The new frame and state.
+    """
+    guidance = guidance or Guidance()
+    past, mask = state.cache.read()
+    acts = _one(model, actions, len(state.latents))
+    z = draw_noise(state.latents.shape, generators).to(model.device)
+    levels = noise_levels(num_steps)
+    size = step_size_index(num_steps)
+    for level, following in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
+        sigma = torch.full(z.shape[:-1], level, device=z.device)
+
+        def predict(
+            acts: Tensor, text: tuple[Tensor, Tensor], mask: Tensor, z: Tensor = z, sigma: Tensor = sigma
+        ) -> Tensor:
+            inputs = model.inputs(z[:, None], sigma[:, None], actions=acts, text=text, step_size=size)
+            return model.denoiser(inputs, past, mask).latents[:, 0].float()
+
+        x_hat = predict(acts, state.text, mask)
+        nulls = {}
+        for name in needed(guidance):
+            if name == "text":
+                nulls[name] = predict(acts, state.null_text, mask)
+            elif name == "action":
+                nulls[name] = predict(torch.zeros_like(acts), state.text, mask)
+            else:
+                nulls[name] = predict(acts, state.text, torch.zeros_like(mask))
+        x_hat = combine(x_hat, nulls, guidance)
+        z = euler_step(z, x_hat, sigma, torch.full_like(sigma, following))
+    return _remember(model, state, z, acts, past, mask, generators)
+
+
+def _remember(
+    model: WorldModel,
+    state: DreamState,
+    latents: Tensor,
+    actions: Tensor,
+    past: list[Past],
+    mask: Tensor,
+    generators: Generators,
+) -> DreamStep:
+    """Writes a finished frame into the cache, and reads the heads in the same pass."""
+    level = model.config.denoiser.context_noise
+    noisy = (1 - level) * latents + level * draw_noise(latents.shape, generators).to(latents.device)
+    output = model.denoiser(model.inputs(noisy[:, None], level, actions=actions, text=state.text), past, mask)
+    return DreamStep(replace(state, cache=state.cache.write(output.written), latents=latents), latents, output)
+
+
+def _one(model: WorldModel, actions: Tensor | None, batch: int) -> Tensor:
+    """Returns actions as (B, 1, r, A)."""
+    return model.null_actions(batch, 1) if actions is None else actions[:, None].to(model.device)
