@@ -49,11 +49,14 @@ def test_the_map_has_every_module(folder):
     assert sorted(listed) == sorted(found)
 
 
-def test_functions_of_the_path_exist():
+@pytest.mark.parametrize(
+    "title", ["The path of one action and one frame", "The path of one frame and one action through the model"]
+)
+def test_functions_of_the_path_exist(title):
     sources = "\n".join(
         path.read_text() for folder in ("envs", "agents", "worldmodel") for path in (ROOT / folder).rglob("*.py")
     )
-    text = section("architecture.md", "The path of one action and one frame")
+    text = section("architecture.md", title)
     mentioned = {name.split("(")[0].split(".")[-1] for name in re.findall(r"`([A-Za-z_.]+)(?:\(|`)", text)}
     missing = [
         name for name in mentioned if not re.search(rf"\b(def|class) {name}\b|^\s+{name}\b.*[:=]", sources, re.M)
@@ -138,7 +141,7 @@ def test_every_player_is_listed():
     assert {row[0].strip("`") for row in table} == set(PLAYERS)
 
 
-@pytest.mark.parametrize("page", ["voxel.md", "players.md"])
+@pytest.mark.parametrize("page", ["voxel.md", "players.md", "crafter.md", "model.md"])
 def test_python_blocks_run(page, tmp_path):
     programs = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     assert programs
@@ -165,7 +168,8 @@ def test_the_contact_sheet_is_made_by_its_command(tmp_path):
     assert (DOCS / "images" / "contact_sheet.png").stat().st_size < 1.5 * 2**20
 
 
-def test_benchmark_explains_itself():
-    command = [sys.executable, str(ROOT / "benchmarks" / "throughput.py"), "--help"]
+@pytest.mark.parametrize("program", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")))
+def test_benchmarks_explain_themselves(program):
+    command = [sys.executable, str(ROOT / "benchmarks" / program), "--help"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0 and "--rounds" in result.stdout

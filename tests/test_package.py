@@ -19,6 +19,7 @@ FOLDERS = {
     "worldmodel.agents": ROOT / "agents",
     "worldmodel.configs": ROOT / "configs",
 }
+LATER = ("worldmodel.envs", "worldmodel.agents", "worldmodel.cli", "worldmodel.configs")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -73,6 +74,7 @@ def test_the_version_is_the_same_everywhere():
         ("worldmodel", ("gymnasium", "hydra", "moviepy", "numba", "torch")),
         ("worldmodel.data", ("hydra", "moviepy", "minari", "torch", "worldmodel.envs")),
         ("worldmodel.cli", ("hydra", "gymnasium", "torch")),
+        ("worldmodel.model", ("hydra", "moviepy", "accelerate", "worldmodel.envs", "worldmodel.training")),
     ],
 )
 def test_importing_is_light(module, absent):
@@ -105,7 +107,10 @@ def test_no_module_is_imported_by_the_name_of_its_folder():
     ("folder", "later"),
     [
         ("configs", ("worldmodel",)),
-        ("worldmodel/data", ("worldmodel.envs", "worldmodel.agents", "worldmodel.cli", "worldmodel.configs")),
+        ("worldmodel/data", (*LATER, "worldmodel.model", "worldmodel.sampling", "worldmodel.training")),
+        ("worldmodel/sampling", (*LATER, "worldmodel.model", "worldmodel.training")),
+        ("worldmodel/model", (*LATER, "worldmodel.training")),
+        ("worldmodel/training", LATER),
         ("envs", ("worldmodel.agents", "worldmodel.cli")),
         ("agents", ("worldmodel.cli",)),
     ],

@@ -12,6 +12,24 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+SIZES = {
+    "rollout": {"steps": "6"},
+    "record": {"steps": "6", "episodes": "1"},
+    "train": {
+        "compute": "tiny",
+        "data.frames": "400",
+        "data.episode_steps": "20",
+        "data.lint": "false",  # so few frames tell nothing
+        "compression.max_minutes": "null",
+        "compression.max_steps": "2",
+        "denoiser.max_minutes": "null",
+        "denoiser.max_steps": "2",
+        "denoiser.clip_latents": "4",
+    },
+}
+"""What each command is shortened to."""
+
+
 def blocks(text, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
@@ -23,10 +41,10 @@ def commands():
 
 def test_what_is_shown_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert {command[1] for command in commands()} == {"envs", "rollout", "record"}
+    assert {command[1] for command in commands()} == {"envs", "rollout", "record", "train"}
     for _, name, *settings in commands():
         if name != "envs" and "--help" not in settings:
-            sizes = {"steps": "6"} if name == "rollout" else {"steps": "6", "episodes": "1"}
+            sizes = SIZES[name]
             settings = [part for part in settings if part.partition("=")[0] not in sizes]
             settings += [f"{key}={value}" for key, value in sizes.items()]
         assert main([name, *settings]) == 0
@@ -49,7 +67,7 @@ def test_links_and_pictures_exist():
 def test_every_id_is_listed():
     import worldmodel.envs
 
-    assert set(re.findall(r"`(worldmodel/[\w-]+)`", README)) == set(worldmodel.envs.VOXEL_IDS)
+    assert set(re.findall(r"`(worldmodel/[\w-]+)`", README)) == {*worldmodel.envs.VOXEL_IDS, worldmodel.envs.CRAFTER_ID}
 
 
 def test_it_is_short():

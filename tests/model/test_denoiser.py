@@ -158,6 +158,16 @@ def test_actions_have_no_say_where_they_are_null(model):
     assert distance(before, run(model, perturb(inputs, "actions", 2)))["latents"] > 0.01
 
 
+def test_actions_come_in_as_a_token_too():
+    """Not only through scales and shifts: the action token, at noise levels of its own, is what is denoised."""
+    model = tiny_model()
+    for modulation in (model.denoiser.transformer.modulation, model.denoiser.modulation):
+        torch.nn.init.zeros_(modulation.weight)
+    inputs = noisy_input(model)
+    changes = distance(run(model, inputs), run(model, perturb(inputs, "actions", 2)))
+    assert all(change > 1e-3 for change in changes.values())
+
+
 def test_every_tick_of_an_action_has_a_say(model):
     inputs = noisy_input(model)
     before = run(model, inputs)
@@ -281,7 +291,6 @@ def test_grid_that_cannot_be_cut_into_patches_is_named(model, grid, name):
         model.denoiser(noisy_input(model, grid=grid))
 
 
-@pytest.mark.xfail(strict=True, reason="Denoiser._check does not look at these")
 @pytest.mark.parametrize(
     ("name", "shape"),
     [("latents", (2, 4, 4, 6, 5)), ("text", (3, 5, 32)), ("text", (2, 5, 16)), ("text_mask", (2, 4))],

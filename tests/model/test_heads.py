@@ -43,7 +43,6 @@ def test_value_of_a_bin_is_one_hot():
     torch.testing.assert_close(bins, -bins.flip(0), atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="linspace rounds the middle bin to -2e-7")
 def test_no_reward_has_a_bin_of_its_own():
     """It is by far the most frequent reward: its target should be one number."""
     assert reward_bins()[REWARD_BINS // 2] == 0

@@ -79,6 +79,7 @@ def test_indices_are_those_of_the_groups(ratio):
 @pytest.mark.parametrize("num_frames", range(1, 14))
 def test_action_stands_where_the_frame_stands_that_it_led_to(ratio, num_frames):
     vectors = torch.arange(num_frames).float()[:, None]  # row t led to frame t
+    vectors[0] = 99  # nothing led to frame 0: what stands there is not looked at
     groups, actions = to_groups(torch.arange(num_frames), ratio), group_actions(vectors, ratio)[..., 0]
     assert actions.shape == groups.shape
     assert (actions[0] == 0).all()

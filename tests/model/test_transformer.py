@@ -97,6 +97,14 @@ def test_time_attention_is_in_every_kth_block():
     assert written[0].keys.shape == (1, 2, 3, 2, 16)
 
 
+def test_written_keys_do_not_tell_the_time():
+    """They are rotated when they are read: what is remembered has no place in time yet."""
+    x = normal(1, 1, 4, 32).expand(-1, 3, -1, -1)
+    _, written = stack()(x, geometry(3, 4))
+    torch.testing.assert_close(written[0].keys[:, 2], written[0].keys[:, 0])
+    torch.testing.assert_close(written[0].values[:, 2], written[0].values[:, 0])
+
+
 def test_frames_meet_in_time_attention_only():
     x = normal(1, 3, 4, 32)
     changed = x.clone()

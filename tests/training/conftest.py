@@ -1,9 +1,5 @@
 import sys
 from pathlib import Path
 
-import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-# Small products on two threads are slower than on one, and far slower while other tests run.
-torch.set_num_threads(1)
+# For moving_square. It is no module of a package `tests`, because some dependencies install one of that name.
+sys.path.append(str(Path(__file__).parent))

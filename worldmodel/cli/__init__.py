@@ -47,6 +47,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
         reason = f"unknown sub-command {name!r}" if name else "a sub-command is missing"
         print(f"worldmodel: {reason}; choose one of {', '.join(COMMANDS)}\n\n{_help()}", file=sys.stderr)
         return 2
+    # Before PyTorch is loaded: threads that spin while they wait for each other slow a run down many times over as soon
+    # as anything else wants the processor.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command = importlib.import_module(f"worldmodel.cli.{name}")
     if {"-h", "--help"} & set(overrides):
         print(command.help_text([part for part in overrides if not part.startswith("-")]))

@@ -66,9 +66,9 @@ def help_text(overrides: Sequence[str]) -> str:
     """Returns the help of the sub-command, with the settings of the choices in `overrides`."""
     return settings.help_text(
         "train",
-        "Trains a world model: collects or reads episodes, checks them, trains the compression network, compresses the\n"
-        "data, trains the denoiser. Everything goes into one folder; the same command with the same output goes on\n"
-        "where it was interrupted or killed. For many machines: accelerate launch -m worldmodel.cli train ...",
+        "Trains a world model: collects or reads episodes, checks them, trains the compression network, compresses\n"
+        "the data, trains the denoiser. Everything goes into one folder; the same command with the same output goes\n"
+        "on where it was interrupted or killed. Many machines: accelerate launch -m worldmodel.cli train ...",
         (
             "worldmodel train env.kwargs.height=64 env.kwargs.width=64 output=runs/voxel",
             "worldmodel train env=crafter player=random model.frames_per_latent=1 output=runs/crafter",
@@ -98,10 +98,12 @@ def run(overrides: Sequence[str]) -> int:
     state = PartialState()
     with Interruption() as interruption, _Bars(interruption, active=state.is_main_process) as bars:
         with state.main_process_first():
-            folder.mkdir(parents=True, exist_ok=True)
             if state.is_main_process:
+                folder.mkdir(parents=True, exist_ok=True)
                 _check_same_run(folder, config)
-            store = _data(config, folder, bars)
+                store = _data(config, folder, bars)
+            else:  # by now the first one has prepared it
+                store = EpisodeStore(folder / "data")
         done = store is not None and _train(config, store, folder, bars)
     if state.is_main_process:
         _say_where(folder, done)
@@ -113,7 +115,7 @@ def _data(config: TrainConfig, folder: Path, bars: "_Bars") -> EpisodeStore | No
     store = prepare_store(
         folder / "data", config.env, config.player, config.data, progress=bars.advance, should_stop=bars.should_stop
     )
-    if store is not None and bars.active:
+    if store is not None:
         report = lint_store(store)
         write_json(folder / "lint.json", {"problems": report.problems, "warnings": report.warnings, **report.figures})
         for text in report.warnings:
@@ -239,6 +241,8 @@ class _Bars:
         self.active = active
         self._interruption = interruption
         self._bar: tqdm | None = None
+        self._first: tuple[float, float] | None = None
+        """Share of the stage, and time, of the first figures of it."""
 
     def __enter__(self) -> "_Bars":
         return self
@@ -250,7 +254,7 @@ class _Bars:
         self._close()
         unit = "frame" if name == "data" else "step"
         self._bar = tqdm(total=total, desc=name, unit=unit, dynamic_ncols=True, disable=not self.active)
-        self._begun = time.monotonic()
+        self._first = None
 
     def advance(self, done: int, figures: dict[str, float] | None = None) -> None:
         assert self._bar is not None
@@ -268,9 +272,10 @@ class _Bars:
         shown = [f"loss {figures['loss']:.4f}", f"{figures['tokens_per_second']:.0f} tokens/s"]
         if "psnr" in figures:
             shown.insert(0, f"{figures['psnr']:.1f} dB")
-        share = figures["progress"]
-        if share > 0:
-            left = (time.monotonic() - self._begun) * (1 - share) / share
+        share, now = figures["progress"], time.monotonic()
+        self._first = self._first or (share, now)  # a resumed run begins somewhere in between
+        if share > self._first[0]:
+            left = (now - self._first[1]) * (1 - share) / (share - self._first[0])
             shown.append(f"{share:.0%}, {left / 60:.1f} min left")
         return ", ".join(shown)
 

@@ -20,8 +20,8 @@ def world_key(source: EpisodeSource, key: str) -> str:
             parts, so that the split does not depend on the folder that the data lies in.
 
     Returns:
-        `"seed 7"` if the seed is known, whatever the environment: the tasks of the block world share their terrain. Else
-        the end of `key`.
+        `"seed 7"` if the seed is known, whatever the environment: the tasks of the block world share their terrain.
+        Else the end of `key`.
     """
     if source.seed is not None:
         return f"seed {source.seed}"

@@ -1,4 +1,7 @@
-"""Checkpoints: a folder with `model.safetensors` and `config.json`, loaded strictly, written whole or not at all.
+"""Checkpoints: a folder with `model.safetensors` and `config.json`, loaded strictly.
+
+Each file is written whole or not at all, and both carry the digest of the weights: a mixture of two checkpoints, which
+a process killed between the two leaves, is noticed.
 
 `config.json` holds sizes and metadata as plain values: it names no code to run.
 """
@@ -109,10 +112,16 @@ def _from_plain(hint: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_plain(hint, value, name)  # type: ignore[arg-type]
     if isinstance(hint, type) and issubclass(hint, Enum):
+        if value not in (choices := [member.value for member in hint]):
+            raise ValueError(f"{name}: expected one of {choices}, got {value!r:.60}")
         return hint(value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     kinds = tuple(typing.get_origin(part) or part for part in allowed)
-    if typing.Any in kinds or isinstance(value, kinds) or (float in kinds and isinstance(value, int)):
+    if typing.Any in kinds:
+        return value
+    # A truth value is an int to Python, and an int will do for a float.
+    fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+    if fits and (not isinstance(value, bool) or bool in kinds):
         return value
     raise ValueError(f"{name}: expected {hint}, got {value!r:.60}")
 

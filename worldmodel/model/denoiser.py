@@ -1,7 +1,7 @@
 """The diffusion transformer: predicts the clean latents, and the clean actions, of a video at given noise levels.
 
-Every latent frame, and every action, has a noise level of its own, so that one set of weights serves every task: what is
-known is at level 0. Block-causal and bidirectional attention in time are two modes of the same weights.
+Every latent frame, and every action, has a noise level of its own, so that one set of weights serves every task: what
+is known is at level 0. Block-causal and bidirectional attention in time are two modes of the same weights.
 
 Sources: OpenAI, 2024, "Video generation models as world simulators" (a diffusion transformer that predicts clean
 patches); Chen et al., 2024, "Diffusion Forcing" (noise levels by frame); Frans et al., 2024, "One Step Diffusion via
@@ -22,7 +22,7 @@ from worldmodel.model.heads import REWARD_BINS
 from worldmodel.model.patches import patchify, unpatchify
 from worldmodel.model.places import PlaceEmbedding
 from worldmodel.model.rotary import space_angles, time_angles
-from worldmodel.model.transformer import Geometry, KeysValues, Past, Norm, Transformer, TransformerConfig, time_mask
+from worldmodel.model.transformer import Geometry, KeysValues, Norm, Past, Transformer, TransformerConfig, time_mask
 
 STEP_SIZES = (0.0, 0.25, 0.5, 1.0)
 """Sizes of a sampling step that the model knows: infinitely small, and those of sampling in 4, 2 and 1 steps."""
@@ -120,7 +120,7 @@ class Denoiser(nn.Module):
             latent_seconds: Duration of a latent frame.
         """
         super().__init__()
-        self.config = config
+        self.config, self.channels = config, channels
         self.latent_seconds = latent_seconds
         width = config.transformer.width
         site = config.patch**2 * channels
@@ -233,20 +233,23 @@ class Denoiser(nn.Module):
         )
 
     def _check(self, inputs: DenoiserInput) -> None:
-        batch, num_frames, h, w, _ = inputs.latents.shape
+        shape = tuple(inputs.latents.shape)
+        if len(shape) != 5 or shape[-1] != self.channels:
+            raise ValueError(f"latents: expected (B, T, h, w, {self.channels}), got {shape}")
+        batch, num_frames, h, w, _ = shape
+        words = inputs.text.shape[1] if inputs.text.ndim == 3 else 0
         expected = {
             "sigma": (inputs.sigma, (batch, num_frames, h, w)),
             "actions": (inputs.actions, (batch, num_frames, *self.action_shape)),
             "action_sigma": (inputs.action_sigma, (batch, num_frames)),
             "action_null": (inputs.action_null, (batch, num_frames)),
+            "text": (inputs.text, (batch, words, self.config.transformer.width)),
+            "text_mask": (inputs.text_mask, (batch, words)),
             "step_size": (inputs.step_size, (batch,)),
         }
-        for name, (tensor, shape) in expected.items():
-            if tensor.shape != shape:
-                raise ValueError(
-                    f"{name}: expected shape {shape} beside latents {tuple(inputs.latents.shape)}, "
-                    f"got {tuple(tensor.shape)}"
-                )
+        for name, (tensor, wanted) in expected.items():
+            if tensor.shape != wanted:
+                raise ValueError(f"{name}: expected shape {wanted} beside latents {shape}, got {tuple(tensor.shape)}")
 
 
 _LEVEL_FEATURES = 16

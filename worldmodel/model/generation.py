@@ -20,7 +20,12 @@ Task = Callable[[tuple[int, int, int]], Schedule]
 
 
 def denoise_function(
-    model: WorldModel, text: tuple[Tensor, Tensor], schedule: Schedule, *, actions_given: Tensor, causal: bool = False
+    model: WorldModel,
+    text: tuple[Tensor, Tensor],
+    schedule: Schedule,
+    *,
+    with_actions: bool = True,
+    causal: bool = False,
 ) -> Denoise:
     """Binds a model to prompts and a schedule, for `worldmodel.sampling.sample`.
 
@@ -28,7 +33,7 @@ def denoise_function(
         model: The model.
         text: As `embed_prompts` gives it, for B prompts.
         schedule: What is sampled.
-        actions_given: bool (B, T), where there is an action, known or to be sampled.
+        with_actions: Whether actions are looked at. Those that are known and all zero are none.
         causal: Whether frames see no later ones.
 
     Returns:
@@ -36,20 +41,21 @@ def denoise_function(
     """
     # The model knows the size of equal steps from pure noise; whatever else a schedule does are tiny steps to it.
     falls = schedule.latents[:, ~schedule.known_latents]
-    even = (
-        falls.numel() > 0
-        and bool((falls[0] == 1).all())
-        and bool((falls.diff(dim=0).std(0, correction=0) < 1e-4).all())
-    )
+    even = falls.numel() > 0 and bool((falls[0] == 1).all()) and bool((falls.diff(dim=0).std(0, False) < 1e-4).all())
     step_size = step_size_index(schedule.num_steps) if even else 0
 
     def denoise(z: Tensor, sigma: Tensor, action_z: Tensor, action_sigma: Tensor) -> tuple[Tensor, Tensor]:
+        null = (action_z == 0).flatten(2).all(-1) & (action_sigma == 0)
+        if not schedule.periodic:  # nothing leads to the first frame, unless it is said what
+            null[:, 0] |= action_sigma[:, 0] > 0
+        if not with_actions or model.factors is None:
+            null = torch.ones_like(null)
         inputs = model.inputs(
             z,
             sigma,
             actions=action_z,
             action_sigma=action_sigma,
-            action_null=~actions_given,
+            action_null=null,
             text=text,
             step_size=step_size,
             causal=causal,
@@ -89,7 +95,8 @@ def generate(
         height: H; that of the training data if `None`.
         width: W; likewise.
         video: uint8 (F, H, W, 3), of which the task keeps the known part. Give frames that are not known as anything.
-        actions: F - 1 actions, one a tick, the t-th leading to frame t + 1; `None` for no say in it.
+        actions: F - 1 actions, one a tick, the t-th leading to frame t + 1; `None` for no say in it. For a loop F, the
+            first leading from the last frame to the first.
         task: Schedule of what is known and how the rest is sampled; by default everything is made from the prompt.
         num_steps: Sampling steps of the default task; 4, 2 and 1 are trained for, more give more detail.
         guidance: Guidance scales.
@@ -105,52 +112,62 @@ def generate(
         ValueError: If sizes, dtype, the prompt's length, the task or the number of actions do not fit.
     """
     given, known_video = _given(model, num_frames, height, width, video)
-    num_frames = given.shape[0]
-    grid = (num_groups(num_frames, model.frames_per_latent), *model.grid(*given.shape[1:3]))
-    schedule = task(grid) if task is not None else tasks.generate(grid, num_steps)
-    if video is None and bool(schedule.known_latents.any()):
+    num_frames, r = len(given), model.frames_per_latent
+    h, w = model.grid(*given.shape[1:3])
+    task = task or (lambda grid: tasks.generate(grid, num_steps))
+    schedule = task((num_groups(num_frames, r), h, w))
+    if schedule.periodic:  # a loop has no first frame that would stand alone
+        if num_frames % r:
+            raise ValueError(f"num_frames: expected a multiple of {r} for a loop, got {num_frames}")
+        schedule = task((num_frames // r, h, w))
+    if not known_video and bool(schedule.known_latents.any()):
         raise ValueError("video: expected one, because the task keeps a part of it, got none")
-    latents = model.encode(given) if known_video else given.new_zeros(*grid, model.config.compression.channels).float()
-    vectors = model.null_actions(1, grid[0])
-    if actions is not None:
-        if len(actions) != num_frames - 1:
-            raise ValueError(f"actions: expected {num_frames - 1} for {num_frames} frames, got {len(actions)}")
-        vectors = model.action_vectors(actions)[None].to(model.device)
-    present = (vectors != 0).flatten(2).any(-1) | ~schedule.known_actions.to(model.device)
+    if known_video and not schedule.periodic:
+        latents = model.encode(given)
+    else:
+        latents = torch.zeros(*schedule.grid, model.config.compression.channels)
     sampled = sample(
-        guided_denoise(model, prompt, schedule, present, guidance or Guidance(), causal=causal),
+        guided_denoise(model, prompt, schedule, guidance or Guidance(), causal=causal),
         schedule,
         latents[None].to(model.device),
-        vectors,
+        _action_vectors(model, actions, num_frames, schedule),
         torch.Generator(model.device).manual_seed(seed),
         on_step=on_step,
     )
+    if schedule.periodic:
+        return model.decode_groups(sampled.latents[0]).flatten(0, 1).cpu()
     frames = model.decode(sampled.latents[0], num_frames).cpu()
     known = schedule.known_latents.flatten(1).all(1).cpu()  # (T,)
-    owner = (
-        torch.arange(num_frames).add(model.frames_per_latent - 1).div(model.frames_per_latent, rounding_mode="floor")
-    )
+    owner = (torch.arange(num_frames) + r - 1) // r  # the latent frame that each frame is in
     return torch.where(known[owner][:, None, None, None], given.cpu(), frames)
 
 
-def guided_denoise(
-    model: WorldModel, prompt: str, schedule: Schedule, actions_given: Tensor, guidance: Guidance, *, causal: bool
-) -> Denoise:
+def _action_vectors(model: WorldModel, actions: Sequence[Any] | None, num_frames: int, schedule: Schedule) -> Tensor:
+    """Returns (1, T, r, A), zeros where there is no action."""
+    if actions is None:
+        return model.null_actions(1, schedule.grid[0])
+    expected = num_frames if schedule.periodic else num_frames - 1
+    if len(actions) != expected:
+        raise ValueError(f"actions: expected {expected} for {num_frames} frames, got {len(actions)}")
+    vectors = model.action_vectors(actions)
+    if schedule.periodic:  # there the first one leads from the last frame to the first
+        vectors = vectors[1:]
+    return vectors[None].to(model.device)
+
+
+def guided_denoise(model: WorldModel, prompt: str, schedule: Schedule, guidance: Guidance, *, causal: bool) -> Denoise:
     """Returns the function for the sampler, with guidance away from no prompt, no action and no history."""
     text, null_text = model.embed_prompts([prompt]), model.embed_prompts([""])
-
-    def bound(words: tuple[Tensor, Tensor], given: Tensor) -> Denoise:
-        return denoise_function(model, words, schedule, actions_given=given, causal=causal)
-
+    whole = denoise_function(model, text, schedule, causal=causal)
     nulls: dict[str, Denoise] = {}
     for name in needed(guidance):
         if name == "text":
-            nulls[name] = bound(null_text, actions_given)
+            nulls[name] = denoise_function(model, null_text, schedule, causal=causal)
         elif name == "action":
-            nulls[name] = bound(text, torch.zeros_like(actions_given))
+            nulls[name] = denoise_function(model, text, schedule, with_actions=False, causal=causal)
         else:
-            nulls[name] = _without_history(bound(text, actions_given))
-    return guided(bound(text, actions_given), nulls, guidance)
+            nulls[name] = _without_history(whole)
+    return guided(whole, nulls, guidance)
 
 
 def _without_history(denoise: Denoise) -> Denoise:
@@ -183,9 +200,7 @@ def infer_actions(model: WorldModel, video: Tensor, *, num_steps: int = 4, seed:
         raise ValueError("model: expected one that was trained with actions, got one without")
     latents = model.encode(video)[None].to(model.device)
     schedule = tasks.infer_actions(tuple(latents.shape[1:4]), num_steps)
-    given = torch.ones(latents.shape[:2], dtype=torch.bool, device=model.device)
-    given[:, 0] = False  # nothing led to the first frame
-    denoise = denoise_function(model, model.embed_prompts([""]), schedule, actions_given=given)
+    denoise = denoise_function(model, model.embed_prompts([""]), schedule)
     vectors = model.null_actions(1, latents.shape[1])
     result = sample(denoise, schedule, latents, vectors, torch.Generator(model.device).manual_seed(seed))
     return result.actions[0, 1:].flatten(0, 1)[: len(video) - 1].cpu()
@@ -196,9 +211,14 @@ def _given(
 ) -> tuple[Tensor, bool]:
     """Returns the video that was given, or an empty one of the size that was asked for."""
     if video is not None:
+        if video.dtype != torch.uint8 or video.ndim != 4 or video.shape[-1] != 3 or 0 in video.shape:
+            raise ValueError(f"video: expected uint8 (F, H, W, 3), got {video.dtype} {tuple(video.shape)}")
         return video, True
     if num_frames < 1:
         raise ValueError(f"num_frames: expected at least 1, got {num_frames}")
-    size = (height or model.metadata.height, width or model.metadata.width)
+    size = (
+        model.metadata.height if height is None else height,
+        model.metadata.width if width is None else width,
+    )
     model.grid(*size)
     return torch.zeros(num_frames, *size, 3, dtype=torch.uint8), False

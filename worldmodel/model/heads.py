@@ -51,7 +51,8 @@ class FactorDistribution(nn.Module):
 
 def reward_bins(device: torch.device | None = None) -> Tensor:
     """Returns the rewards that the bins stand for, rising: float32 (REWARD_BINS,)."""
-    places = torch.linspace(-REWARD_LIMIT, REWARD_LIMIT, REWARD_BINS, device=device)
+    middle = REWARD_BINS // 2  # exactly 0: most rewards are
+    places = torch.arange(-middle, middle + 1, device=device) * (REWARD_LIMIT / middle)
     return places.sign() * places.abs().expm1()
 
 

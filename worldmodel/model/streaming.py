@@ -86,7 +86,12 @@ def observe(
         latents: (B, h, w, C).
         actions: (B, r, A), what led to it; `None` for none. All zeros are none, too.
         generators: For the context noise.
+
+    Raises:
+        ValueError: If the latents have another shape than the state's.
     """
+    if latents.shape != state.latents.shape:
+        raise ValueError(f"latents: expected {tuple(state.latents.shape)}, got {tuple(latents.shape)}")
     past, mask = state.cache.read()
     return _remember(model, state, latents, _one(model, actions, len(latents)), past, mask, generators)
 

@@ -57,9 +57,13 @@ class Prompts:
         return Prompts(self.codes.to(device), self.mask.to(device))
 
 
-def words(text: str) -> list[str]:
-    """Splits a text into lower-case words and punctuation marks."""
-    return _WORD.findall(text.lower())
+def words(text: str) -> list[bytes]:
+    """Splits a text into lower-case words and punctuation marks; long words into pieces of 16 bytes."""
+    pieces = []
+    for word in _WORD.findall(text.lower()):
+        code = word.encode()
+        pieces += [code[i : i + _BYTES_IN_WORD] for i in range(0, len(code), _BYTES_IN_WORD)]
+    return pieces
 
 
 def tokenize(texts: Sequence[str], max_words: int, *, truncate: bool = False) -> Prompts:
@@ -90,7 +94,7 @@ def tokenize(texts: Sequence[str], max_words: int, *, truncate: bool = False) ->
     for i, row in enumerate(rows):
         mask[i, : len(row) + 1] = True
         for j, word in enumerate(row, 1):
-            for place, byte in enumerate(word.encode()[:_BYTES_IN_WORD]):
+            for place, byte in enumerate(word):
                 codes[i, j, place] = 1 + byte + 256 * place
     return Prompts(codes, mask)
 
@@ -104,7 +108,9 @@ class TextEncoder(nn.Module):
         self.config = config
         blocks = TransformerConfig(width=config.width, depth=config.depth, head_width=config.head_width)
         self.bytes = nn.Embedding(1 + 256 * _BYTES_IN_WORD, config.width, padding_idx=0)
-        nn.init.normal_(self.bytes.weight, std=0.3)
+        with torch.no_grad():
+            self.bytes.weight.normal_(std=0.3)
+            self.bytes.weight[0] = 0.0  # no byte
         self.null = nn.Parameter(torch.zeros(config.width))
         self.blocks = Transformer(blocks, conditioned=False)
         self.norm = Norm(config.width)

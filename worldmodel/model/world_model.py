@@ -271,6 +271,12 @@ class WorldModel(nn.Module):
         model.load_state_dict(tensors)
         return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
+    def generate(self, prompt: str = "", **settings: Any) -> Tensor:
+        """Makes a video or picture, uint8 (F, H, W, 3): see `worldmodel.model.generation.generate`."""
+        from worldmodel.model.generation import generate
+
+        return generate(self, prompt, **settings)
+
     def inputs(
         self,
         latents: Tensor,

@@ -1,0 +1,1 @@
+"""Training: noise plans, losses, stages, the loop, evaluation and samples. Needs the extra `train`."""

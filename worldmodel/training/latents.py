@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodel.data.files import partial_path, read_json, write_json
+from worldmodel.data.files import partial_path, read_json, remove_partial_files, write_json
 from worldmodel.data.store import Bucket, EpisodeStore
 from worldmodel.model.patches import group_indices, num_groups
 from worldmodel.model.world_model import WorldModel, group_actions
@@ -119,9 +119,10 @@ def _layout(bucket: Bucket, frames_per_latent: int, held_out: bool) -> list[Late
 def _compress(
     bucket: Bucket, layout: list[LatentEpisode], model: WorldModel, path: Path, progress: Callable[[int], None]
 ) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(path.parent)
     partial = partial_path(path)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir()
     r = model.frames_per_latent
     with (partial / "latents.f16").open("wb") as latents, (partial / "stills.f16").open("wb") as stills:
         for episode in layout:

@@ -2,8 +2,8 @@
 
 The mix holds the masking pattern of every task, so that one set of weights serves all of them (docs/model.md).
 
-Sources: Chen et al., 2024, "Diffusion Forcing" (a level for each frame); Hafner et al., 2025, "Training Agents Inside of
-Scalable World Models", section 3.3 (levels on the grid of the sampling step for shortcuts, noise on the context).
+Sources: Chen et al., 2024, "Diffusion Forcing" (a level for each frame); Hafner et al., 2025, "Training Agents Inside
+of Scalable World Models", section 3.3 (levels on the grid of the sampling step for shortcuts, noise on the context).
 
 Shapes: B batch, T latent frames, h w latent grid.
 """

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from accelerate import PartialState
 from torch import Tensor
 
 from worldmodel.data.files import write_json
@@ -138,7 +139,7 @@ class Run:
                 raise _Stopped
 
         try:
-            with self._autocast():
+            with PartialState().main_process_first(), self._autocast():  # the others find it done
                 return compress_store(self.store, self.model, folder, held_out=held_out, progress=progress)
         except _Stopped:
             return None

@@ -1,7 +1,7 @@
 """The two stages of training: the compression network, then the denoiser on its latents.
 
-A stage gives batches as a pure function of seed and step, so that a resumed run, and any number of machines, see exactly
-the same. It draws the whole batch and keeps the part of one machine.
+A stage gives batches as a pure function of seed and step, so that a resumed run, and any number of machines, see
+exactly the same. It draws the whole batch and keeps the part of one machine.
 
 Shapes: B batch, T latent frames, r ticks in a latent frame, H W pixels, h w latent grid, C latent channels.
 """

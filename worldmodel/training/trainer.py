@@ -1,7 +1,7 @@
 """The training loop: optimisation, averaged weights, saved states, logs. It knows nothing of what it trains.
 
-Accelerate does what has to do with devices, number formats and many machines: the same command under its launcher trains
-data-parallel or sharded.
+Accelerate does what has to do with devices, number formats and many machines: the same command under its launcher
+trains data-parallel or sharded.
 """
 
 import os
@@ -18,7 +18,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from worldmodel.data.files import PARTIAL_SUFFIX
+from worldmodel.data.files import PARTIAL_SUFFIX, remove_partial_files
 from worldmodel.training.logs import MetricLog
 from worldmodel.training.optimizer import make_optimizers, rate_factor
 from worldmodel.training.settings import TrainerConfig
@@ -68,6 +68,8 @@ class Trainer:
         self.learning_rate = learning_rate
         self.accelerator = accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
         folder.mkdir(parents=True, exist_ok=True)
+        if accelerator.is_main_process:
+            remove_partial_files(folder)
         optimizers = make_optimizers(stage.module, config.optimizer, learning_rate)
         prepared = accelerator.prepare(stage.module, *optimizers)
         self.module, self.optimizers = prepared[0], list(prepared[1:])
@@ -117,7 +119,7 @@ class Trainer:
         try:
             while not self._agreed(self.progress >= 1):
                 batch, wait = batches.next()
-                parts = self._train_step(batch)
+                parts = self.take_step(batch)
                 now = time.perf_counter()
                 self.clock.seconds += now - last
                 last = now
@@ -173,7 +175,8 @@ class Trainer:
             for parameter, average in zip(self._parameters, self.clock.average, strict=True):
                 parameter.copy_(average)
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
+    def take_step(self, batch: Batch) -> dict[str, float]:
+        """Trains on one batch: gradient, clipping, optimisers, running average. Returns the figures of the step."""
         factor = rate_factor(self.config.optimizer, self.clock.step, self.progress)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
