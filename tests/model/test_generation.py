@@ -54,7 +54,7 @@ def test_size_of_the_training_data_by_default(model):
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_keeps_what_is_known(model, name, causal):
     task, known = TASKS[name]
-    video = noise_video(7)
+    video = noise_video(8 if name == "loop" else 7)  # a loop has whole groups, of two frames, only
     result = generate(model, "sand", video=video, task=task, causal=causal, seed=3)
     assert result.shape == video.shape and result.dtype == torch.uint8
     assert kept(result, video) == known
@@ -254,6 +254,25 @@ def test_loop_with_actions_is_sampled_the_same_wherever_it_is_rolled(model):
         return sample(denoise, schedule, torch.zeros(1, *GRID, 4), actions, noise=noise, roll=roll).latents
 
     torch.testing.assert_close(loop(True), loop(False), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 4])
+def test_loop_has_all_of_its_frames(ratio):
+    """No group is a still there: as many frames as were asked for, in whole groups, and an action for each."""
+    model = tiny_model(frames_per_latent=ratio)
+
+    def loop(actions=None, num_frames=8):
+        return generate(model, num_frames=num_frames, actions=actions, task=lambda grid: tasks.loop(grid, 2))
+
+    assert loop().shape == (8, 16, 24, 3)
+    actions = draw_actions(8)
+    assert not torch.equal(loop(actions), loop())
+    assert not torch.equal(loop(actions), loop(actions[:-1] + draw_actions(1, seed=5)))
+    with pytest.raises(ValueError, match="^actions: expected 8 for 8 frames, got 7"):
+        loop(actions[:-1])
+    if ratio > 1:
+        with pytest.raises(ValueError, match=f"^num_frames: expected a multiple of {ratio} for a loop, got 7"):
+            loop(num_frames=7)
 
 
 def test_item_is_the_same_alone_and_in_a_batch(model):

@@ -13,7 +13,7 @@ def embed(model, *prompts):
 
 
 def test_words_and_marks_are_told_apart():
-    assert words("A Snowy forest, at dusk!") == ["a", "snowy", "forest", ",", "at", "dusk", "!"]
+    assert words("A Snowy forest, at dusk!") == [b"a", b"snowy", b"forest", b",", b"at", b"dusk", b"!"]
     assert words("  \n ") == []
 
 

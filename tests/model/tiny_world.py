@@ -58,6 +58,7 @@ def tiny_model(*, seed: int = 0, actions: bool = True, **settings) -> WorldModel
         torch.manual_seed(seed)
         model = WorldModel(tiny_config(**settings), metadata)
         awaken(model)
+        model.text.bytes.weight.data[0] = 0.0  # that of no byte stays zero for good
         model.compression.latent_mean.copy_(0.1 * torch.randn(4))
         model.compression.latent_deviation.copy_(0.3 + 0.4 * torch.rand(4))
     return model.eval().requires_grad_(False)

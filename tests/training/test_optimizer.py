@@ -60,5 +60,5 @@ def test_muon_and_adamw_both_learn():
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad()
-            losses.append(float(loss))
+            losses.append(loss.item())
         assert losses[-1] < 0.3 * losses[0]

@@ -104,7 +104,7 @@ def test_several_sizes_and_lengths_train_in_one_run(tmp_path):
     """Native sizes: wide videos, tall ones and single pictures, each in batches of its own size."""
     with EpisodeStoreWriter(tmp_path / "data", codec=ActionCodec(ACTIONS), fps=10, held_out_percent=0) as writer:
         writer.append(play(0, 20), "square")
-        for i, shape in enumerate([(9, 32, 64, 3), (9, 64, 32, 3), (1, 48, 32, 3)]):
+        for i, shape in enumerate([(9, 32, 64, 3), (9, 64, 32, 3), *[(1, 48, 32, 3)] * 6]):
             frames = np.random.default_rng(i).integers(0, 256, shape, np.uint8)
             number = shape[0] - 1
             episode = Episode(

@@ -11,7 +11,7 @@
 Whatever is there is used: a run that was stopped, or killed, goes on where it was saved last.
 """
 
-from collections.abc import Callable
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +31,7 @@ from worldmodel.training.logs import plot_metrics
 from worldmodel.training.pictures import action_sheet, comparison_video, reconstruction_sheet
 from worldmodel.training.settings import CompressionTraining, DenoiserTraining
 from worldmodel.training.stages import CompressionStage, DenoiserStage
-from worldmodel.training.trainer import Trainer
+from worldmodel.training.trainer import Report, Trainer
 
 STATISTICS_GROUPS = 2048
 """Groups of frames from which mean and deviation of the latents are taken."""
@@ -94,6 +94,7 @@ class Run:
             watcher: Is told how it goes.
         """
         self.model, self.store, self.config, self.folder, self.watcher = model, store, config, folder, watcher
+        self.model.to(PartialState().device).eval()
 
     def train(self) -> bool:
         """Trains both stages. Returns whether it came to its end."""
@@ -106,11 +107,12 @@ class Run:
 
     def _train_compression(self) -> bool:
         config, folder = self.config.compression, self.folder / "compression"
-        stage = CompressionStage(self.model, self.store, config, self.config.seed)
+        stage = CompressionStage(copy.deepcopy(self.model), self.store, config, self.config.seed)
         trainer = Trainer(stage, config, self.config.learning_rate, folder)
         self.watcher.stage("compression", config.max_steps)
 
-        def report(trainer: Trainer) -> dict[str, float]:
+        def report(trainer: Trainer, average: dict[str, Tensor]) -> dict[str, float]:
+            self._take(average)
             groups = held_out_groups(self.store, self.model.frames_per_latent, 64)
             if groups is None:
                 return {}
@@ -121,7 +123,6 @@ class Run:
 
         if not self._run(trainer, report, folder):
             return False
-        trainer.use_average()
         groups = random_groups(self.store, self.model.frames_per_latent, STATISTICS_GROUPS, self.config.seed)
         with torch.no_grad():
             parts = [self.model.compression.bounded(to_float(part.to(self.model.device))) for part in groups.split(64)]
@@ -149,13 +150,13 @@ class Run:
 
     def _train_denoiser(self, train: dict[str, LatentBucket]) -> bool:
         config, folder = self.config.denoiser, self.folder / "denoiser"
-        self.model.compression.requires_grad_(False)
-        stage = DenoiserStage(self.model, train, self.store.captions, config, self.config.seed)
+        stage = DenoiserStage(copy.deepcopy(self.model), train, self.store.captions, config, self.config.seed)
         clips = self._evaluation_clips()
         trainer = Trainer(stage, config, self.config.learning_rate, folder)
         self.watcher.stage("denoiser", config.max_steps)
 
-        def report(trainer: Trainer) -> dict[str, float]:
+        def report(trainer: Trainer, average: dict[str, Tensor]) -> dict[str, float]:
+            self._take(average)
             self._note(trainer)
             self.model.save(self.folder / "checkpoint")
             if clips is None:
@@ -166,7 +167,7 @@ class Run:
 
         return self._run(trainer, report, folder)
 
-    def _run(self, trainer: Trainer, report: Callable[[Trainer], dict[str, float]], folder: Path) -> bool:
+    def _run(self, trainer: Trainer, report: Report, folder: Path) -> bool:
         self.watcher.advance(trainer.clock.step)
         ended = trainer.progress >= 1
         done = ended or trainer.run(
@@ -179,8 +180,13 @@ class Run:
         if trainer.accelerator.is_main_process:
             plot_metrics(folder, folder / "curves.png", folder.name)
         if done:
-            trainer.use_average()
+            self._take(trainer.average())
         return done
+
+    def _take(self, average: dict[str, Tensor]) -> None:
+        """Puts weights of a stage into the model; it is a copy of it that is trained."""
+        unknown = self.model.load_state_dict(average, strict=False).unexpected_keys
+        assert not unknown, unknown
 
     def _evaluation_clips(self) -> HeldOutClips | None:
         """Returns held-out clips of the most common frame size; none if nothing is held out."""

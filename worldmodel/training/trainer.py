@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from worldmodel.data.files import PARTIAL_SUFFIX, remove_partial_files
 from worldmodel.training.logs import MetricLog
@@ -25,6 +26,10 @@ from worldmodel.training.settings import TrainerConfig
 from worldmodel.training.stages import Batch, Stage, to_device
 
 _STATE = "state-"
+
+
+Report = Callable[["Trainer", dict[str, Tensor]], dict[str, float]]
+"""Is given a trainer and the averaged weights by name; returns figures for the log."""
 
 
 @dataclass(slots=True)
@@ -42,13 +47,15 @@ class Clock:
     average: list[Tensor]
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values and tensors."""
-        return {"step": self.step, "seconds": self.seconds, "average": self.average}
+        """Returns plain values and whole tensors."""
+        return {"step": self.step, "seconds": self.seconds, "average": list(map(_whole, self.average))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes what `state_dict` gave."""
         self.step, self.seconds = state["step"], state["seconds"]
         for own, saved in zip(self.average, state["average"], strict=True):
+            if isinstance(own, DTensor):
+                saved = distribute_tensor(saved.to(own.device), own.device_mesh, own.placements)
             own.copy_(saved)
 
 
@@ -74,9 +81,10 @@ class Trainer:
         prepared = accelerator.prepare(stage.module, *optimizers)
         self.module, self.optimizers = prepared[0], list(prepared[1:])
         if config.compile:
-            self.module = torch.compile(self.module, dynamic=False)
-        # Of the wrapped module, so that each machine averages just what it holds.
-        self._parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+            self.module.compile(dynamic=False)
+        named = list(accelerator.unwrap_model(self.module).named_parameters())
+        self._names, self._parameters = [name for name, _ in named], [parameter for _, parameter in named]
+        # Each machine averages just what it holds.
         self.clock = Clock(0, 0.0, [parameter.detach().clone() for parameter in self._parameters])
         accelerator.register_for_checkpointing(self.clock)
         self._load()
@@ -96,15 +104,15 @@ class Trainer:
         self,
         *,
         on_step: Callable[["Trainer", dict[str, float]], None] = lambda trainer, figures: None,
-        on_report: Callable[["Trainer"], dict[str, float]] | None = None,
+        on_report: Report | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Trains until the end, or until asked to stop, and saves.
 
         Args:
             on_step: Called after every logged step with its figures.
-            on_report: Called every `report_every` steps and at the end, with the averaged weights in place; what it
-                returns is logged.
+            on_report: Called every `report_every` steps and at the end with the averaged weights; what it returns is
+                logged.
             should_stop: Asked after every step.
 
         Returns:
@@ -169,11 +177,9 @@ class Trainer:
                     shutil.rmtree(other)
         self.accelerator.wait_for_everyone()
 
-    def use_average(self) -> None:
-        """Puts the averaged weights into the module for good: training is over."""
-        with torch.no_grad():
-            for parameter, average in zip(self._parameters, self.clock.average, strict=True):
-                parameter.copy_(average)
+    def average(self) -> dict[str, Tensor]:
+        """Returns the averaged weights by name, whole on every machine; all must ask at once."""
+        return dict(zip(self._names, map(_whole, self.clock.average), strict=True))
 
     def take_step(self, batch: Batch) -> dict[str, float]:
         """Trains on one batch: gradient, clipping, optimisers, running average. Returns the figures of the step."""
@@ -197,19 +203,10 @@ class Trainer:
         decay = min(self.config.ema_decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.clock.average, [p.detach() for p in self._parameters], 1 - decay)
 
-    def _report(self, on_report: Callable[["Trainer"], dict[str, float]]) -> None:
-        """Calls a report with the averaged weights in place."""
-        raw = [parameter.detach().clone() for parameter in self._parameters]
-        self.use_average()
-        self.stage.module.eval()
-        try:
-            if self.accelerator.is_main_process:
-                self.log.write(self.clock.step, self.clock.seconds, on_report(self))
-        finally:
-            self.stage.module.train()
-            with torch.no_grad():
-                for parameter, value in zip(self._parameters, raw, strict=True):
-                    parameter.copy_(value)
+    def _report(self, on_report: Report) -> None:
+        average = self.average()
+        if self.accelerator.is_main_process:
+            self.log.write(self.clock.step, self.clock.seconds, on_report(self, average))
         self.accelerator.wait_for_everyone()
 
     def _load(self) -> None:
@@ -223,6 +220,11 @@ class Trainer:
             return wish
         flag = torch.tensor([float(wish)], device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, reduction="sum").item() > 0)
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """Returns a tensor whole, wherever its parts are."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 class _Prefetcher:
