@@ -140,7 +140,7 @@ def test_record_goes_on_where_it_stopped(capsys, format):
 
 
 WRONG = {
-    "": "a sub-command is missing; choose one of rollout, record, envs",
+    "": "a sub-command is missing; choose one of rollout, record, train, envs",
     "fly": "unknown sub-command 'fly'",
     "rollout stepz=3": "did you mean steps?",
     "rollout steps": "expected name=value, got 'steps'",

@@ -2,13 +2,13 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -151,7 +151,9 @@ def play_episode(env: gymnasium.Env, agent: "Player", source: EpisodeSource, ste
     assert source.seed is not None
     observation, info = env.reset(seed=source.seed)
     agent.reset(source.seed)
-    frames, infos, actions, rewards = [observation], [info], [], []
+    frames, infos = [observation], [info]
+    actions: list[Any] = []
+    rewards: list[float] = []
     terminated = truncated = False
     while len(actions) < steps and not (terminated or truncated):
         action = agent.act(observation, info)
@@ -178,7 +180,7 @@ def _played(
     player: PlayerConfig,
     data: DataConfig,
     seeds: Iterator[int],
-) -> Iterator[tuple[int, Episode]]:
+) -> Generator[tuple[int, Episode], None, None]:
     """Yields the episodes of seeds, in order, whoever plays them."""
     kwargs = plain(env.kwargs, "env.kwargs")
     fps = float(made.metadata.get("render_fps", TICKS_PER_SECOND))

@@ -66,7 +66,10 @@ def load(name: str, schema: type[Config], overrides: Sequence[str]) -> Config:
         merged = OmegaConf.merge(OmegaConf.structured(schema), composed)
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise UsageError(f"{missing[0]}: expected a value, got none; add {missing[0]}=<value>")
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+        try:
+            return OmegaConf.to_object(merged)  # type: ignore[return-value]
+        except ValueError as error:  # what the dataclasses themselves have to say
+            raise UsageError(_first_line(error)) from None
     except (HydraException, OmegaConfBaseException) as error:
         place = getattr(error, "full_key", None)
         raise UsageError(f"{place}: {_first_line(error)}" if place else _first_line(error)) from None

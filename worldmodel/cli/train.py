@@ -182,7 +182,14 @@ def _named_actions(model: "WorldModel") -> list[tuple[str, Any]]:
     if isinstance(space, gymnasium.spaces.Discrete):
         actions = [(str(i), int(space.start) + i) for i in range(min(int(space.n), 6))]
     elif isinstance(space, gymnasium.spaces.Dict):
-        keys = [{}, {"forward": 1}, {"back": 1}, {"camera": (0, 6)}, {"camera": (0, -6)}, {"camera": (-4, 0)}]
+        keys: list[dict[str, Any]] = [
+            {},
+            {"forward": 1},
+            {"back": 1},
+            {"camera": (0, 6)},
+            {"camera": (0, -6)},
+            {"camera": (-4, 0)},
+        ]
         actions = [(str(key), key) for key in keys if set(key) <= set(space.spaces)]
     return [(name, torch.from_numpy(model.codec.encode(action))) for name, action in actions]
 

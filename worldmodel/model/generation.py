@@ -199,7 +199,8 @@ def infer_actions(model: WorldModel, video: Tensor, *, num_steps: int = 4, seed:
     if model.factors is None:
         raise ValueError("model: expected one that was trained with actions, got one without")
     latents = model.encode(video)[None].to(model.device)
-    schedule = tasks.infer_actions(tuple(latents.shape[1:4]), num_steps)
+    _, num_frames, h, w, _ = latents.shape
+    schedule = tasks.infer_actions((num_frames, h, w), num_steps)
     denoise = denoise_function(model, model.embed_prompts([""]), schedule)
     vectors = model.null_actions(1, latents.shape[1])
     result = sample(denoise, schedule, latents, vectors, torch.Generator(model.device).manual_seed(seed))

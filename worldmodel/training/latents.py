@@ -158,7 +158,7 @@ def _open(bucket: Bucket, layout: list[LatentEpisode], model: WorldModel, path: 
         latents=latents,
         stills=stills,
         actions=actions,
-        action_null=~actions.any((1, 2)),
+        action_null=np.logical_not(actions.any((1, 2))),
         rewards=rewards,
         terminated=terminated,
         captions=captions,
