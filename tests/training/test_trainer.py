@@ -12,9 +12,11 @@ import pytest
 import torch
 from moving_square import make_store
 from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
 from worldmodel.training.logs import read_metrics
 from worldmodel.training.settings import CompressionTraining, TrainerConfig
+from worldmodel.training.trainer import Clock
 
 PROGRAM = str(Path(__file__).parent / "square_run.py")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "ACCELERATE_USE_CPU": "true"}
@@ -120,6 +122,23 @@ def test_two_machines_have_the_gradients_of_one(tmp_path):
     assert largest > 1e-3
     for a, b in zip(first["gradients"], second["gradients"], strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5 * largest)
+
+
+def test_averages_of_sharded_weights_are_saved_whole(tmp_path):
+    """On one machine that shards as many would: a state must not depend on who held which part."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+        weights = torch.arange(12.0).reshape(4, 3)
+        clock = Clock(3, 1.5, [distribute_tensor(weights, mesh, [Shard(0)])])
+        state = clock.state_dict()
+        assert type(state["average"][0]) is torch.Tensor and torch.equal(state["average"][0], weights)
+        other = Clock(0, 0.0, [distribute_tensor(torch.zeros(4, 3), mesh, [Shard(0)])])
+        other.load_state_dict(state)
+        assert (other.step, other.seconds) == (3, 1.5)
+        assert isinstance(other.average[0], DTensor) and torch.equal(other.average[0].full_tensor(), weights)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_settings_without_an_end_are_refused():

@@ -93,9 +93,9 @@ def run(overrides: Sequence[str]) -> int:
     check_seed(config.seed)
     folder = output_folder(config.output, "train")
     logging.getLogger("torch.distributed").setLevel(logging.ERROR)
-    from accelerate import PartialState  # here, because it takes seconds to import and a mistyped setting should not
+    from worldmodel.training.trainer import machines  # here: it takes seconds, and a mistyped setting should not
 
-    state = PartialState()
+    state = machines()
     with Interruption() as interruption, _Bars(interruption, active=state.is_main_process) as bars:
         with state.main_process_first():
             if state.is_main_process:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from accelerate import PartialState
 from torch import Tensor
 
 from worldmodel.data.files import write_json
@@ -31,7 +30,7 @@ from worldmodel.training.logs import plot_metrics
 from worldmodel.training.pictures import action_sheet, comparison_video, reconstruction_sheet
 from worldmodel.training.settings import CompressionTraining, DenoiserTraining
 from worldmodel.training.stages import CompressionStage, DenoiserStage
-from worldmodel.training.trainer import Report, Trainer
+from worldmodel.training.trainer import Report, Trainer, machines
 
 STATISTICS_GROUPS = 2048
 """Groups of frames from which mean and deviation of the latents are taken."""
@@ -94,7 +93,7 @@ class Run:
             watcher: Is told how it goes.
         """
         self.model, self.store, self.config, self.folder, self.watcher = model, store, config, folder, watcher
-        self.model.to(PartialState().device).eval()
+        self.model.to(machines().device).eval()
 
     def train(self) -> bool:
         """Trains both stages. Returns whether it came to its end."""
@@ -140,7 +139,7 @@ class Run:
                 raise _Stopped
 
         try:
-            with PartialState().main_process_first(), self._autocast():  # the others find it done
+            with machines().main_process_first(), self._autocast():  # the others find it done
                 return compress_store(self.store, self.model, folder, held_out=held_out, progress=progress)
         except _Stopped:
             return None

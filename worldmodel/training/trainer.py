@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType, PartialState
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from worldmodel.data.files import PARTIAL_SUFFIX, remove_partial_files
 from worldmodel.training.logs import MetricLog
-from worldmodel.training.optimizer import make_optimizers, rate_factor
+from worldmodel.training.optimizer import OptimizerKind, make_optimizers, rate_factor
 from worldmodel.training.settings import TrainerConfig
 from worldmodel.training.stages import Batch, Stage, to_device
 
@@ -30,6 +31,11 @@ _STATE = "state-"
 
 Report = Callable[["Trainer", dict[str, Tensor]], dict[str, float]]
 """Is given a trainer and the averaged weights by name; returns figures for the log."""
+
+
+def machines() -> PartialState:
+    """Returns which of how many machines this one is, as its launcher says; on processors, too."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 @dataclass(slots=True)
@@ -74,6 +80,8 @@ class Trainer:
         self.stage, self.config, self.folder = stage, config, folder
         self.learning_rate = learning_rate
         self.accelerator = accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
+        if accelerator.distributed_type is DistributedType.FSDP and config.optimizer.kind is OptimizerKind.muon:
+            raise ValueError("optimizer.kind: expected adamw for sharded training, got muon: it needs whole matrices")
         folder.mkdir(parents=True, exist_ok=True)
         if accelerator.is_main_process:
             remove_partial_files(folder)
