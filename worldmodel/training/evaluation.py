@@ -191,22 +191,23 @@ def evaluate_prediction(model: WorldModel, clips: HeldOutClips, *, num_steps: in
 
 @torch.no_grad()
 def action_sensitivity(model: WorldModel, clips: HeldOutClips, *, seed: int = 0) -> tuple[float, float]:
-    """Returns the loss of the last frame with true and with shuffled actions: does the model listen to them?
+    """Returns the loss of the first frame after the context with true and with shuffled actions: are they listened to?
 
     The loss is the mean squared error of the predicted clean latents, over noise levels 1, .75, .5 and .25, with all
-    earlier frames known.
+    frames of the context known.
     """
     generator = torch.Generator().manual_seed(seed)
-    latents, level = clips.latents, model.config.denoiser.context_noise
+    latents, true = (part[:, : clips.context + 1] for part in (clips.latents, clips.actions))
+    level = model.config.denoiser.context_noise
     noise = torch.randn(latents.shape, generator=generator)
-    wrong = clips.actions.clone()
-    wrong[:, -1] = clips.actions[:, -1].roll(1, 0)
+    wrong = true.clone()
+    wrong[:, -1] = true[:, -1].roll(1, 0)
     losses = [0.0, 0.0]
     for sigma_last in (1.0, 0.75, 0.5, 0.25):
         sigma = torch.full(latents.shape[:-1], level)
         sigma[:, -1] = sigma_last
         z = (1 - sigma[..., None]) * latents + sigma[..., None] * noise
-        for i, actions in enumerate((clips.actions, wrong)):
+        for i, actions in enumerate((true, wrong)):
             inputs = model.inputs(z.to(model.device), sigma.to(model.device), actions=actions.to(model.device))
             predicted = model.denoiser(inputs).latents[:, -1].float().cpu()
             losses[i] += float((predicted - latents[:, -1]).square().mean()) / 4

@@ -24,7 +24,7 @@ from worldmodel.data.store import Bucket, EpisodeStore
 from worldmodel.data.store_files import EpisodeRecord
 from worldmodel.model.compression import psnr, to_float
 from worldmodel.model.world_model import WorldModel
-from worldmodel.training.evaluation import HeldOutClips, evaluate_prediction, held_out_clips
+from worldmodel.training.evaluation import HeldOutClips, action_sensitivity, evaluate_prediction, held_out_clips
 from worldmodel.training.latents import LatentBucket, compress_store
 from worldmodel.training.logs import plot_metrics
 from worldmodel.training.pictures import action_sheet, comparison_video, reconstruction_sheet
@@ -206,6 +206,7 @@ class Run:
         samples.mkdir(parents=True, exist_ok=True)
         with self._autocast():
             prediction = evaluate_prediction(self.model, clips)
+            true, shuffled = action_sensitivity(self.model, clips)
             if self.config.named_actions:
                 action_sheet(self.model, clips, self.config.named_actions, samples / f"{name}_actions.png")
         fps = self.model.metadata.fps
@@ -213,7 +214,8 @@ class Run:
         shown = HeldOutClips(clips.context, clips.latents[order], clips.actions[order], clips.frames[order],
                              [clips.captions[i] for i in order.tolist()])  # fmt: skip
         comparison_video(shown, prediction.dreamed[order], samples / f"{name}.mp4", fps)
-        return prediction.figures([step for step in REPORTED_STEPS if step <= prediction.model.shape[1]])
+        figures = prediction.figures([step for step in REPORTED_STEPS if step <= prediction.model.shape[1]])
+        return figures | {"action_loss_ratio": shuffled / true}
 
     def _note(self, trainer: Trainer) -> None:
         self.model.metadata.training = {
