@@ -129,7 +129,7 @@ def test_pictures_show_truth_and_dream(setting, tmp_path):
 
 def test_small_pictures_are_enlarged_by_whole_numbers():
     picture = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(64, 48, 3)
-    assert enlarge(picture).shape == (192, 144, 3)
-    assert (enlarge(picture)[::3, ::3] == picture).all()
+    assert enlarge(picture, 128).shape == (192, 144, 3)
+    assert (enlarge(picture, 128)[::3, ::3] == picture).all()
     wide = np.zeros((10, 500, 3), np.uint8)
-    assert enlarge(wide).shape == wide.shape
+    assert enlarge(wide, 128).shape == wide.shape

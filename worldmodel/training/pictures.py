@@ -13,8 +13,8 @@ from worldmodel.model.world_model import WorldModel
 from worldmodel.training.evaluation import HeldOutClips, dream
 
 _GAP = 2
-_LEAST_WIDTH = 128
-"""Frames are enlarged by a whole number to reach this width in videos."""
+_FRAME_WIDTH, _VIDEO_WIDTH = 128, 512
+"""Frames in sheets, and videos, are enlarged by a whole number to at least these widths, in pixels."""
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def comparison_video(clips: HeldOutClips, dreamed: Tensor, path: Path, fps: floa
     lower = torch.cat([clips.frames[:number, : clips.context], dreamed[:number]], dim=1).flatten(1, 2).numpy()
     with VideoWriter(path, fps=fps) as video:
         for t in range(truth.shape[1]):
-            video.write(enlarge(np.concatenate([_row(truth[:, t]), _row(lower[:, t])])))
+            video.write(enlarge(np.concatenate([_row(truth[:, t]), _row(lower[:, t])]), _VIDEO_WIDTH))
 
 
 @torch.no_grad()
@@ -58,25 +58,29 @@ def action_sheet(
 
     Args:
         model: The model.
-        clips: The past is the context of its first clip.
+        clips: The past is the context of the one whose last frame there has the most detail: something to see move.
         actions: Names, for the log, and vectors (A,).
         path: The PNG file.
         steps: Latent frames dreamed; every second is shown.
     """
-    past = clips.latents[:1, : clips.context].expand(len(actions), *[-1] * 4)
-    before = clips.actions[:1, : clips.context].expand(len(actions), *[-1] * 3)
+    last = clips.frames[:, clips.context - 1, -1]  # (B, H, W, 3)
+    chosen = int(last.float().diff(dim=2).abs().mean((1, 2, 3)).argmax())
+    past = clips.latents[chosen, None, : clips.context].expand(len(actions), *[-1] * 4)
+    before = clips.actions[chosen, None, : clips.context].expand(len(actions), *[-1] * 3)
     held = torch.stack([vector for _, vector in actions])[:, None, None].expand(-1, steps, before.shape[2], -1)
     dreamed = dream(model, past, torch.cat([before, held], dim=1), context=clips.context, num_steps=4)
     shown = dreamed[:, 1::2]
     frames = model.decode_groups(shown.flatten(0, 1))[:, -1].cpu().unflatten(0, shown.shape[:2])
-    start = clips.frames[:1, clips.context - 1, -1].expand(len(actions), *[-1] * 3)
+    start = last[chosen, None].expand(len(actions), *[-1] * 3)
     sheet = torch.cat([start[:, None], frames], dim=1)
-    write_contact_sheet(path, [enlarge(frame) for frame in sheet.flatten(0, 1).numpy()], columns=sheet.shape[1])
+    write_contact_sheet(
+        path, [enlarge(frame, _FRAME_WIDTH) for frame in sheet.flatten(0, 1).numpy()], columns=sheet.shape[1]
+    )
 
 
-def enlarge(picture: np.ndarray) -> np.ndarray:
-    """Returns a picture (H, W, 3) enlarged by a whole number, to at least `_LEAST_WIDTH` pixels."""
-    scale = -(-_LEAST_WIDTH // picture.shape[1])
+def enlarge(picture: np.ndarray, least_width: int) -> np.ndarray:
+    """Returns a picture (H, W, 3) enlarged by the smallest whole number that gives it some width, in pixels."""
+    scale = -(-least_width // picture.shape[1])
     return picture.repeat(scale, 0).repeat(scale, 1)
 
 
