@@ -7,7 +7,7 @@ source = read_source("runs/record", size=(64, 64))
 with EpisodeStoreWriter("store", codec=codec, fps=20) as store:
     for key, episode in source:
         store.append(episode, key)
-print(source.skipped)
+skipped = source.skipped  # paths of damaged files
 ```
 """
 

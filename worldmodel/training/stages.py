@@ -118,7 +118,7 @@ class CompressionStage(Stage):
         for half in (model.compression.encoder, model.compression.decoder):
             half.checkpointing = data.gradient_checkpointing
         self._model, self._data, self._seed = model, data, seed
-        self._buckets = [_Frames(bucket) for bucket in store.buckets.values() if _Frames(bucket).total]
+        self._buckets = [frames for frames in map(_Frames, store.buckets.values()) if frames.total]
 
     def batch(self, step: int, rank: int, world_size: int) -> Batch:  # noqa: D102 - inherited
         generator = step_generator(self._seed, self.name, step)
