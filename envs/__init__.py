@@ -31,3 +31,12 @@ CRAFTER_ID = "worldmodel/Crafter-v0"
 """Crafter, a survival game seen from above; making it needs the extra `crafter`."""
 
 gymnasium.register(CRAFTER_ID, entry_point="worldmodel.envs.crafter:CrafterEnv", max_episode_steps=10_000)
+
+IMAGINED_ID = "worldmodel/Imagined-v0"
+"""A world model, stepped: `checkpoint` names a bundled one, or is the path of one."""
+
+gymnasium.register(
+    IMAGINED_ID,
+    entry_point="worldmodel.envs.imagined.env:ImaginedEnv",
+    vector_entry_point="worldmodel.envs.imagined.vector:ImaginedVectorEnv",
+)

@@ -28,6 +28,7 @@ class ActionCodec:
         space: The action space.
         factors: The factors, in the order of their slices.
         width: Length of a vector, the sum of the sizes.
+        rest: float32 (width,), the action that does nothing, or what comes closest: zeros, or the first choice.
     """
 
     def __init__(self, space: Space) -> None:
@@ -52,6 +53,7 @@ class ActionCodec:
         self._sizes = np.array([factor.size for factor in factors])
         self._offsets = np.array([factor.offset for factor in factors])
         self._categorical = np.flatnonzero([factor.kind is Kind.CATEGORICAL for factor in factors])
+        self.rest = self.encode(self._root.zero)
 
     def encode(self, action: Any) -> np.ndarray:
         """Returns an action as a vector.

@@ -13,6 +13,7 @@ Hafner et al., 2025, "Training Agents Inside of Scalable World Models", section 
 Shapes: B batch, R remembered frames (sinks + window), S tokens a frame, N heads, E width of a head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -87,6 +88,20 @@ class StreamingCache:
         """Returns the cache of some items of the batch, in that order; an item may come more than once."""
         layers = [KeysValues(layer.keys[items], layer.values[items]) for layer in self.layers]
         return replace(self, layers=layers, frames=self.frames[items], count=self.count[items])
+
+
+def join_caches(caches: Sequence[StreamingCache]) -> StreamingCache:
+    """Returns several caches, alike but for their batches, as one."""
+    layers = [
+        KeysValues(torch.cat([part.keys for part in parts]), torch.cat([part.values for part in parts]))
+        for parts in zip(*(cache.layers for cache in caches), strict=True)
+    ]
+    return replace(
+        caches[0],
+        layers=layers,
+        frames=torch.cat([cache.frames for cache in caches]),
+        count=torch.cat([cache.count for cache in caches]),
+    )
 
 
 def empty_cache(

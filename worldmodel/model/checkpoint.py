@@ -29,6 +29,33 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 Config = TypeVar("Config")
 
 
+BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
+"""Where the models that come with the package are, a folder for each."""
+
+
+def bundled_checkpoints() -> list[str]:
+    """Returns the names of the models that come with the package."""
+    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}"))
+
+
+def find_checkpoint(checkpoint: str | os.PathLike[str]) -> Path:
+    """Returns the folder of a checkpoint.
+
+    Args:
+        checkpoint: Name of a bundled model, or path of a folder.
+
+    Raises:
+        FileNotFoundError: If there is neither; the message lists the bundled ones.
+    """
+    for folder in (Path(checkpoint), BUNDLED / checkpoint):
+        if (folder / CONFIG).is_file():
+            return folder
+    names = ", ".join(bundled_checkpoints()) or "none"
+    raise FileNotFoundError(
+        f"checkpoint: expected a bundled model ({names}) or a folder with {CONFIG} and {WEIGHTS}, got {str(checkpoint)!r}"
+    )
+
+
 def write_checkpoint(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
     """Writes a checkpoint.
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from worldmodel.model.cache import StreamingCache
+from worldmodel.model.cache import StreamingCache, join_caches
 from worldmodel.model.denoiser import DenoiserOutput, step_size_index
-from worldmodel.model.transformer import Past
+from worldmodel.model.transformer import KeysValues, Past
 from worldmodel.model.world_model import WorldModel
 from worldmodel.sampling import Guidance, combine, draw_noise, euler_step, needed, noise_levels
 from worldmodel.sampling.sampler import Generators
@@ -35,6 +35,32 @@ class DreamState:
     null_text: tuple[Tensor, Tensor]
     latents: Tensor
 
+    def select(self, items: Tensor) -> "DreamState":
+        """Returns the state of some items of the batch, in that order; an item may come more than once."""
+        return DreamState(
+            cache=self.cache.select(items),
+            text=(self.text[0][items], self.text[1][items]),
+            null_text=(self.null_text[0][items], self.null_text[1][items]),
+            latents=self.latents[items],
+        )
+
+    def expand(self, number: int) -> "DreamState":
+        """Returns a batch of so many times the same, for a state of a batch of one; it shares the memory of this."""
+        cache = self.cache
+        layers = [KeysValues(_repeat(layer.keys, number), _repeat(layer.values, number)) for layer in cache.layers]
+        return DreamState(
+            cache=replace(
+                cache, layers=layers, frames=_repeat(cache.frames, number), count=_repeat(cache.count, number)
+            ),
+            text=(_repeat(self.text[0], number), _repeat(self.text[1], number)),
+            null_text=(_repeat(self.null_text[0], number), _repeat(self.null_text[1], number)),
+            latents=_repeat(self.latents, number),
+        )
+
+
+def _repeat(tensor: Tensor, number: int) -> Tensor:
+    return tensor.expand(number, *tensor.shape[1:])
+
 
 @dataclass(slots=True)
 class DreamStep:
@@ -44,11 +70,51 @@ class DreamStep:
         state: To go on from.
         latents: (B, h, w, C), the new latent frame; `model.decode_groups` makes its r frames.
         heads: Predictions of reward, termination, and the player's next action, (B, 1, ...).
+        revision: (B,), root mean square of what the sampling steps changed of the first guess; 0 after a single step.
+        residual: (B,), root mean square of what the model would still change of the frame, seen with a little noise.
     """
 
     state: DreamState
     latents: Tensor
     heads: DenoiserOutput
+    revision: Tensor
+    residual: Tensor
+
+
+def join(states: Sequence[DreamState]) -> DreamState:
+    """Returns the states of several batches, of one model and frame size, as one batch."""
+    return DreamState(
+        cache=join_caches([state.cache for state in states]),
+        text=_join_text([state.text for state in states]),
+        null_text=_join_text([state.null_text for state in states]),
+        latents=torch.cat([state.latents for state in states]),
+    )
+
+
+def _join_text(texts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    length = max(int(mask.sum(1).max()) for _, mask in texts)  # cut off what only longer prompts needed
+    words = [nn.functional.pad(words, (0, 0, 0, length - words.shape[1])) for words, _ in texts]
+    masks = [nn.functional.pad(mask, (0, length - mask.shape[1])) for _, mask in texts]
+    return torch.cat(words), torch.cat(masks)
+
+
+@torch.no_grad()
+def set_prompts(model: WorldModel, state: DreamState, prompts: Sequence[str]) -> DreamState:
+    """Returns the state with other prompts in force.
+
+    What is remembered stays what the old prompts made of it; from the next frame on, the new ones are read.
+
+    Args:
+        model: The model.
+        state: Where to go on.
+        prompts: B prompts; `""` is no prompt.
+
+    Raises:
+        ValueError: If a prompt is too long, or there is not one for each item.
+    """
+    if len(prompts) != len(state.latents):
+        raise ValueError(f"prompts: expected {len(state.latents)}, one for each dream, got {len(prompts)}")
+    return replace(state, text=model.embed_prompts(prompts))
 
 
 @torch.no_grad()
@@ -123,6 +189,7 @@ def imagine(
     past, mask = state.cache.read()
     acts = _one(model, actions, len(state.latents))
     z = draw_noise(state.latents.shape, generators).to(model.device)
+    first: Tensor | None = None
     levels = noise_levels(num_steps)
     size = step_size_index(num_steps)
     for level, following in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
@@ -144,8 +211,10 @@ def imagine(
             else:
                 nulls[name] = predict(acts, state.text, torch.zeros_like(mask))
         x_hat = combine(x_hat, nulls, guidance)
+        first = x_hat if first is None else first
         z = euler_step(z, x_hat, sigma, torch.full_like(sigma, following))
-    return _remember(model, state, z, acts, past, mask, generators)
+    assert first is not None
+    return replace(_remember(model, state, z, acts, past, mask, generators), revision=_distance(first, z))
 
 
 def _remember(
@@ -161,7 +230,18 @@ def _remember(
     level = model.config.denoiser.context_noise
     noisy = (1 - level) * latents + level * draw_noise(latents.shape, generators).to(latents.device)
     output = model.denoiser(model.inputs(noisy[:, None], level, actions=actions, text=state.text), past, mask)
-    return DreamStep(replace(state, cache=state.cache.write(output.written), latents=latents), latents, output)
+    return DreamStep(
+        replace(state, cache=state.cache.write(output.written), latents=latents),
+        latents,
+        output,
+        revision=torch.zeros(len(latents), device=latents.device),
+        residual=_distance(output.latents[:, 0].float(), latents),
+    )
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the root mean square of a difference, for each item."""
+    return (a - b).square().flatten(1).mean(1).sqrt()
 
 
 def _one(model: WorldModel, actions: Tensor | None, batch: int) -> Tensor:

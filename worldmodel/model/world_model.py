@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from worldmodel.data.action_codec import ActionCodec
 from worldmodel.model.cache import StreamingCache, empty_cache
-from worldmodel.model.checkpoint import from_plain, read_config, read_tensors, to_plain, write_checkpoint
+from worldmodel.model.checkpoint import find_checkpoint, from_plain, read_config, read_tensors, to_plain, write_checkpoint
 from worldmodel.model.compression import CompressionNetwork, to_float, to_uint8
 from worldmodel.model.denoiser import Denoiser, DenoiserInput, num_tokens
 from worldmodel.model.heads import FactorDistribution
@@ -245,7 +245,7 @@ class WorldModel(nn.Module):
         """Loads a model for use.
 
         Args:
-            checkpoint: A folder that `save` wrote.
+            checkpoint: Name of a model that comes with the package, or a folder that `save` wrote.
             device: Where to put it.
             dtype: Number format to compute in; `torch.bfloat16` is fastest where the processor has it.
 
@@ -253,7 +253,7 @@ class WorldModel(nn.Module):
             FileNotFoundError: If there is no checkpoint.
             ValueError: If it is damaged, or of a later version.
         """
-        folder = Path(checkpoint)
+        folder = find_checkpoint(checkpoint)
         config = read_config(folder)
         model = cls(
             from_plain(ModelConfig, config.get("model"), "config.model"),

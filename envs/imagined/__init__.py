@@ -1,0 +1,1 @@
+"""The imagined environment: a world model, stepped."""
