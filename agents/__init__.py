@@ -14,11 +14,14 @@ import gymnasium
 from worldmodel.agents.builder import BuilderPlayer
 from worldmodel.agents.explorer import ExplorerPlayer
 from worldmodel.agents.idle import IdlePlayer
+from worldmodel.agents.keys import KeysPlayer
 from worldmodel.agents.look_away import LookAwayPlayer
 from worldmodel.agents.lumberjack import LumberjackPlayer
 from worldmodel.agents.patrol import PatrolPlayer
 from worldmodel.agents.player import Player
+from worldmodel.agents.policy import PolicyPlayer
 from worldmodel.agents.random_player import RandomPlayer
+from worldmodel.agents.recorded import RecordedPlayer
 
 __all__ = ["PLAYERS", "Player", "make_player"]
 
@@ -30,6 +33,9 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "builder": BuilderPlayer,
     "look_away": LookAwayPlayer,
     "patrol": PatrolPlayer,
+    "keys": KeysPlayer,
+    "recorded": RecordedPlayer,
+    "policy": PolicyPlayer,
 }
 """All players by name."""
 
@@ -43,8 +49,9 @@ def make_player(name: str, env: gymnasium.Env, **kwargs: Any) -> Player:
         **kwargs: Passed on to the player, such as `angle_degrees` for `"look_away"`.
 
     Raises:
-        ValueError: If there is no such player.
-        TypeError: If the player cannot play in this environment.
+        ValueError: If there is no such player, or an argument of it is out of range.
+        TypeError: If the player cannot play in this environment, or an argument is unknown or missing.
+        FileNotFoundError: If there is no recording that it could replay.
     """
     if name not in PLAYERS:
         raise ValueError(f"name: expected a player among {', '.join(PLAYERS)}, got {name!r}")

@@ -22,19 +22,24 @@ class IdlePlayer:
             TypeError: If its action space has parts other than `Dict`, `Discrete` and `Box`.
         """
         self._action_space = env.action_space
-        _zero(self._action_space)
+        zero(self._action_space)
 
     def reset(self, seed: int) -> None:
         """Starts an episode."""
 
     def act(self, observation: Any, info: Info) -> Any:
         """Returns a new action of zeros."""
-        return _zero(self._action_space)
+        return zero(self._action_space)
 
 
-def _zero(space: gymnasium.Space) -> Any:
+def zero(space: gymnasium.Space) -> Any:
+    """Returns the action of zeros; where zero is not allowed, what comes closest.
+
+    Raises:
+        TypeError: If the space has parts other than `Dict`, `Discrete` and `Box`.
+    """
     if isinstance(space, spaces.Dict):
-        return {name: _zero(part) for name, part in space.items()}
+        return {name: zero(part) for name, part in space.items()}
     if isinstance(space, spaces.Discrete):
         return int(space.start)
     if isinstance(space, spaces.Box):

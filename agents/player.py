@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 
-from worldmodel.envs.actions import no_op
+from worldmodel.envs.actions import KEYS, no_op
 
 Info = dict[str, Any]
 Keys = dict[str, Any]
@@ -29,6 +29,33 @@ class Player(Protocol):
             observation: What the environment's `reset` or `step` returned last.
             info: What it returned with it.
         """
+
+
+def ticks_per_step(env: gymnasium.Env) -> int:
+    """Returns how many ticks a step of an environment lasts: more than 1 in a dream, or with `frame_skip`."""
+    world: Any = env.unwrapped
+    return int(getattr(world, "frames_per_step", 0) or getattr(getattr(world, "config", None), "frame_skip", 1))
+
+
+def check_dictionary(env: gymnasium.Env) -> None:
+    """Raises TypeError if an environment is not played with the dictionary of keys."""
+    if not isinstance(env.action_space, gymnasium.spaces.Dict) or set(env.action_space) != set(KEYS):
+        raise TypeError(
+            f"env: expected the dictionary of keys as action space, got {env.action_space}; "
+            "make a block world, or a dream of it, without the discrete preset"
+        )
+
+
+def full_action(keys: Keys, ticks: int) -> dict[str, Any]:
+    """Returns a member of the action space.
+
+    Args:
+        keys: Those held down, and `camera` in degrees of the whole step.
+        ticks: Of a step; the camera acts on each of them.
+    """
+    action = no_op() | keys
+    action["camera"] = (np.asarray(action["camera"], np.float64) / ticks).astype(np.float32)
+    return action
 
 
 class ScriptedPlayer(ABC):
@@ -54,13 +81,9 @@ class ScriptedPlayer(ABC):
         if not hasattr(env.unwrapped, "block_at"):
             raise TypeError(
                 f"env: expected worldmodel/Voxel-v0 or one of its tasks, got {env.unwrapped!r}; "
-                "scripted players read its blocks, use the players 'random' or 'idle' elsewhere"
+                "scripted players read its blocks; elsewhere use 'random' or 'idle', and in a dream 'policy' or 'keys'"
             )
-        if not isinstance(env.action_space, gymnasium.spaces.Dict):
-            raise TypeError(
-                f"env: expected the dictionary of keys as action space, got {env.action_space}; "
-                "make the environment without its discrete preset"
-            )
+        check_dictionary(env)
         self.world: Any = env.unwrapped
         self.random = np.random.default_rng(0)
         self._running: Script | None = None
@@ -77,10 +100,7 @@ class ScriptedPlayer(ABC):
             keys = next(self._running)
         else:
             keys = self._running.send(info)
-        action = no_op() | keys
-        # The camera acts on every tick of a step.
-        action["camera"] = (np.asarray(action["camera"], np.float64) / self.world.config.frame_skip).astype(np.float32)
-        return action
+        return full_action(keys, self.world.config.frame_skip)
 
     def _endless(self, info: Info) -> Script:
         info = yield from self.script(info)

@@ -57,7 +57,7 @@ class Twin:
             ValueError: If the model's data came from no environment that steps `frame_skip` ticks, such as the block
                 world.
         """
-        self.imagined: ImaginedEnv = (imagined.unwrapped if imagined is not None else ImaginedEnv(**settings))  # type: ignore[assignment]
+        self.imagined: ImaginedEnv = imagined.unwrapped if imagined is not None else ImaginedEnv(**settings)  # type: ignore[assignment]
         if context_steps < 0:
             raise ValueError(f"context_steps: expected at least 0, got {context_steps}")
         self._context_steps = context_steps
@@ -102,8 +102,8 @@ class Twin:
         Raises:
             gymnasium.error.ResetNeeded: Before the first reset, and after the end of either episode.
         """
+        real = self.real.step(action)  # first: it takes fewer kinds of actions, and may be over
         imagined = self.imagined.step(action)
-        real = self.real.step(action)
         error = np.square(real[0].astype(np.float64) - imagined[0]).mean()
         return TwinStep(
             real=real,  # type: ignore[arg-type]
@@ -137,12 +137,12 @@ def real_environment(imagined: ImaginedEnv) -> gymnasium.Env:
     height, width = imagined.observation_space.shape[:2]  # type: ignore[index]
     settings = dict(metadata.env_kwargs)
     for name, value in (("height", height), ("width", width)):
-        if name in settings:
+        if name in settings or value != getattr(metadata, name):
             settings[name] = value
     if ticks > 1:
         settings["frame_skip"] = ticks
-    if isinstance(imagined.action_space, gymnasium.spaces.Discrete) and "actions" in settings:
-        settings["actions"] = "discrete"
+    if imagined.action_preset is not None:
+        settings["actions"] = imagined.action_preset
     try:
         real = gymnasium.make(metadata.env_id, render_mode="rgb_array", **settings)
     except TypeError as error:

@@ -26,7 +26,8 @@ class Viewer:
             import pygame
         except ImportError as error:
             raise ImportError(
-                'render_mode="human" needs pygame; install the extra: pip install "worldmodel[human]"'
+                'render_mode="human" needs the extra "human"; install it with '
+                "pip install 'worldmodel[human]' -c constraints.txt"
             ) from error
         self._pygame, self._title, self._fps = pygame, title, fps
         self._window: Any = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from worldmodel.data.spaces import space_to_json
 from worldmodel.envs.actions import action_space, discrete_action, discrete_action_space
@@ -53,6 +54,9 @@ class ImaginedConfig:
             check_range(name, getattr(self, name), 0, 100, "a guidance scale", (int, float))
         if self.actions is not None:
             self.actions = as_member("actions", ActionPreset, self.actions).value
+        for name in ("height", "width"):
+            if getattr(self, name) is not None:
+                check_range(name, getattr(self, name), 1, 2**14, "a whole number of pixels", int)
         if self.min_trust is not None:
             check_range("min_trust", self.min_trust, 0, 1, "a trust", (int, float))
 
@@ -94,7 +98,7 @@ class Actions:
             )
         self.space: gymnasium.Space = discrete_action_space() if self._discrete else model.codec.space
 
-    def vectors(self, actions: list[Any]) -> Any:
+    def vectors(self, actions: list[Any]) -> np.ndarray:
         """Returns what the model reads for the actions of N dreams: float32 (N, r, A).
 
         Args:
@@ -104,6 +108,8 @@ class Actions:
             TypeError: If one is of the wrong kind.
             ValueError: If one is not in the space, or a list has the wrong length.
         """
+        if not any(isinstance(action, list) for action in actions):
+            return np.repeat(self._encode(actions)[:, None], self._ticks, axis=1)
         ticks: list[Any] = []
         for action in actions:
             if isinstance(action, list):
@@ -114,9 +120,11 @@ class Actions:
                 ticks += action
             else:
                 ticks += [action] * self._ticks
-        if self._discrete:
-            ticks = [discrete_action(action) for action in ticks]
-        return self._codec.encode_many(ticks).reshape(len(actions), self._ticks, -1)
+        return self._encode(ticks).reshape(len(actions), self._ticks, -1)
+
+    def _encode(self, actions: list[Any]) -> np.ndarray:
+        """Returns one vector for each action: float32 (N, A)."""
+        return self._codec.encode_many([discrete_action(action) for action in actions] if self._discrete else actions)
 
     def idle(self) -> Any:
         """Returns the action that does nothing, or what comes closest: zeros, or the first choice."""

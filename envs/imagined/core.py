@@ -90,7 +90,7 @@ class Imagination:
                 starts[item] = self._beginnings.choose(chosen, random)
                 continue
             random.integers(2**31)  # as `choose` draws
-            if others := sorted(name for name in chosen if name != "state"):
+            if others := sorted(name for name, value in chosen.items() if name != "state" and value is not None):
                 raise ValueError(f"options: a state decides all, got {others} besides; leave them out")
             snapshots[item] = self.checked(state)
         if starts:
@@ -116,9 +116,12 @@ class Imagination:
         floor = -1.0 if self.config.min_trust is None else self.config.min_trust
         return moment.terminations > TERMINATED_ABOVE, moment.trust < floor
 
-    def info(self, item: int, trust: float) -> dict[str, Any]:
-        """Describes a dream."""
-        return {"caption": self.dreams.prompts[item], "step": self.dreams.steps[item], "trust": trust}
+    def info(self, item: int, moment: Moment | None = None) -> dict[str, Any]:
+        """Describes a dream, after a step or at its start."""
+        signals = {"trust": 1.0, "revision": 0.0, "residual": 0.0}
+        if moment is not None:
+            signals = {name: float(getattr(moment, name)[item]) for name in signals}
+        return {"caption": self.dreams.prompts[item], "step": self.dreams.steps[item], **signals}
 
     def checked(self, state: Any) -> Snapshot:
         """Returns a state, read from its file if it is a path.
@@ -128,7 +131,7 @@ class Imagination:
             ValueError: If it belongs to another model or frame size.
         """
         if isinstance(state, str | os.PathLike):
-            state = load_state(state, self.model.device)
+            state = load_state(state, self.model.device, self.model.dtype)
         if not isinstance(state, Snapshot):
             raise TypeError(f"state: expected what get_state returned, or the path of one, got {type(state).__name__}")
         if state.model != self.stamp:

@@ -45,6 +45,7 @@ class Snapshot:
         seed: Of the dream's noise.
         step: Steps since its start.
         prompt: The prompt in force.
+        policy: (r, A), logits of the player's next actions.
         model: Stamp of the checkpoint it belongs to.
     """
 
@@ -52,6 +53,7 @@ class Snapshot:
     seed: int
     step: int
     prompt: str
+    policy: Tensor
     model: str
 
 
@@ -63,13 +65,17 @@ class Moment:
         frames: uint8 (N, r, H, W, 3).
         rewards: float64 (N,).
         terminations: float64 (N,), probability that the episode has ended.
-        trust: float64 (N,) in (0, 1].
+        trust: float64 (N,) in (0, 1], how sure the model is of the frame; 1 at the start.
+        revision: float64 (N,), how far the sampling steps moved the first guess, in deviations of the latents.
+        residual: float64 (N,), what the model would still change of the frame, seen with a little noise; likewise.
     """
 
     frames: np.ndarray
     rewards: np.ndarray
     terminations: np.ndarray
     trust: np.ndarray
+    revision: np.ndarray
+    residual: np.ndarray
 
 
 class Dreams:
@@ -103,8 +109,9 @@ class Dreams:
         self.steps = [0] * num
         self.prompts = [""] * num
         self._seeds = [0] * num
-        self._state = streaming.begin(model, self.prompts, *size)
-        self._policy: list[Tensor | None] = [None] * num
+        # Nothing is written into a state, so one empty cache will do for all that have not begun.
+        self._state = streaming.begin(model, [""], *size).expand(num)
+        self._policy = torch.zeros(num, *model.denoiser.action_shape, dtype=model.dtype, device=model.device)
 
     def begin(self, items: Sequence[int], starts: Sequence[Start], seeds: Sequence[int]) -> None:
         """Begins some of the dreams anew.
@@ -120,21 +127,24 @@ class Dreams:
         groups: dict[int, list[int]] = defaultdict(list)  # those with equally long starts run in one batch
         for place, start in enumerate(starts):
             groups[len(start.latents)].append(place)
-        states = []
+        states, policies = {}, {}
         for length, places in groups.items():
             state = streaming.begin(self.model, [starts[place].prompt for place in places], *self._size)
             for t in range(length):
                 latents = torch.stack([starts[place].latents[t] for place in places]).to(self.model.device)
                 actions = torch.stack([starts[place].actions[t] for place in places])
                 generators = [_generator(seeds[place], t - length) for place in places]
-                state = streaming.observe(self.model, state, latents, actions, generators).state
+                step = streaming.observe(self.model, state, latents, actions, generators)
+                state = step.state
             if length == 0:
                 generators = [_generator(seeds[place], 0) for place in places]
-                state = streaming.imagine(
+                step = streaming.imagine(
                     self.model, state, None, generators, num_steps=self._num_steps, guidance=self._guidance
-                ).state
-            states += [(items[place], state.select(torch.tensor([i]))) for i, place in enumerate(places)]
-        self._put(dict(states))
+                )
+            for i, place in enumerate(places):
+                states[items[place]] = step.state.select(torch.tensor([i]))
+                policies[items[place]] = step.heads.policy_logits[i, 0]
+        self._put(states, policies)
         for item, start, seed in zip(items, starts, seeds, strict=True):
             self.steps[item], self.prompts[item], self._seeds[item] = 0, start.prompt, seed
 
@@ -144,8 +154,8 @@ class Dreams:
         Args:
             actions: float32 (N, r, A).
         """
-        self.steps = [step + 1 for step in self.steps]
-        generators = [_generator(seed, step) for seed, step in zip(self._seeds, self.steps, strict=True)]
+        steps = [step + 1 for step in self.steps]
+        generators = [_generator(seed, step) for seed, step in zip(self._seeds, steps, strict=True)]
         step = streaming.imagine(
             self.model,
             self._state,
@@ -154,14 +164,17 @@ class Dreams:
             num_steps=self._num_steps,
             guidance=self._guidance,
         )
-        self._state = step.state
-        self._policy = list(step.heads.policy_logits[:, 0])
-        return Moment(
+        moment = Moment(
             frames=self.model.decode_groups(step.latents).cpu().numpy(),
             rewards=expected_reward(step.heads.reward_logits[:, 0]).double().cpu().numpy(),
             terminations=step.heads.termination_logits[:, 0].double().sigmoid().cpu().numpy(),
-            trust=np.exp(-step.residual.double().cpu().numpy() / TRUST_SCALE),
+            trust=(-step.residual.double() / TRUST_SCALE).exp().cpu().numpy(),
+            revision=step.revision.double().cpu().numpy(),
+            residual=step.residual.double().cpu().numpy(),
         )
+        # Last of all and together: whoever interrupts a step finds the dream where it was.
+        self._state, self.steps, self._policy = step.state, steps, step.heads.policy_logits[:, 0]
+        return moment
 
     def frames(self, items: Sequence[int]) -> np.ndarray:
         """Returns the latest frame of some dreams: uint8 (items, H, W, 3)."""
@@ -178,12 +191,7 @@ class Dreams:
             float32 (r, A), probabilities of the values of each factor, for each tick of the next step.
         """
         assert self.model.factors is not None
-        logits = self._policy[item]
-        if logits is None:  # not dreamed by this object: look at the latest frame again, without remembering it twice
-            state = self._state.select(torch.tensor([item]))
-            seen = streaming.observe(self.model, state, state.latents, None, _generator(self._seeds[item], 0))
-            logits = self._policy[item] = seen.heads.policy_logits[0, 0]
-        return self.model.factors.probabilities(logits.float()).cpu().numpy()
+        return self.model.factors.probabilities(self._policy[item].float()).cpu().numpy()
 
     def set_prompts(self, prompts: Sequence[str]) -> None:
         """Puts other prompts in force, one for each dream; see `streaming.set_prompts`.
@@ -198,23 +206,26 @@ class Dreams:
     def snapshot(self, item: int, stamp: str) -> Snapshot:
         """Returns one dream as it is now."""
         state = self._state if self.num == 1 else self._state.select(torch.tensor([item]))
-        return Snapshot(state, self._seeds[item], self.steps[item], self.prompts[item], stamp)
+        return Snapshot(state, self._seeds[item], self.steps[item], self.prompts[item], self._policy[item], stamp)
 
     def restore(self, snapshots: dict[int, Snapshot]) -> None:
         """Goes to snapshots, given by dream."""
-        self._put({item: snapshot.state for item, snapshot in snapshots.items()})
+        self._put(
+            {item: snapshot.state for item, snapshot in snapshots.items()},
+            {item: snapshot.policy for item, snapshot in snapshots.items()},
+        )
         for item, snapshot in snapshots.items():
             self._seeds[item], self.steps[item], self.prompts[item] = snapshot.seed, snapshot.step, snapshot.prompt
 
     def branch(self, snapshot: Snapshot) -> None:
         """Goes to one snapshot in all dreams; they share its memory until they are stepped."""
         self._state = snapshot.state.expand(self.num)
-        self._policy = [None] * self.num
+        self._policy = snapshot.policy.expand(self.num, *snapshot.policy.shape)
         self._seeds, self.steps = [snapshot.seed] * self.num, [snapshot.step] * self.num
         self.prompts = [snapshot.prompt] * self.num
 
-    def _put(self, states: dict[int, streaming.DreamState]) -> None:
-        """Replaces the states of some dreams."""
+    def _put(self, states: dict[int, streaming.DreamState], policies: dict[int, Tensor]) -> None:
+        """Replaces the states of some dreams, and what their players do next."""
         if len(states) == self.num == 1:
             self._state = states[0]
         else:
@@ -222,8 +233,7 @@ class Dreams:
             parts = [self._state.select(torch.tensor(kept))] if kept else []
             order = torch.tensor(kept + list(states)).argsort()
             self._state = streaming.join([*parts, *states.values()]).select(order)
-        for item in states:
-            self._policy[item] = None
+        self._policy = torch.stack([policies.get(item, self._policy[item]) for item in range(self.num)])
 
 
 TRUST_SCALE = 1.0

@@ -18,7 +18,7 @@ class ImaginedEnv(gymnasium.Env):
     frame: it lasts `frames_per_latent` ticks, all of which obey the action, and the observation is the last of their
     frames. An action may also be a list with one for each tick.
 
-    `reset` takes the options `prompt`, `image`, `video` (with `actions`), `episode` (with `frame`), `start` and `state`.
+    `reset` takes the options `prompt`, `image`, `video` (with `actions`), `episode` (with `frame`), `start`, `state`.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 10.0}
@@ -53,6 +53,11 @@ class ImaginedEnv(gymnasium.Env):
     def model(self) -> Any:
         """The world model."""
         return self._core.model
+
+    @property
+    def action_preset(self) -> str | None:
+        """The setting `actions`."""
+        return self._core.config.actions
 
     @property
     def bundled_starts(self) -> int:
@@ -93,7 +98,7 @@ class ImaginedEnv(gymnasium.Env):
         self._begun, self._over = True, False
         self._frames = frames
         self._show()
-        return frames[-1].copy(), self._core.info(0, 1.0)
+        return frames[-1].copy(), self._core.info(0)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Dreams the next step.
@@ -103,8 +108,8 @@ class ImaginedEnv(gymnasium.Env):
 
         Returns:
             Observation uint8 (H, W, 3), predicted reward, whether the episode is predicted to have ended, whether trust
-            fell below `min_trust`, and `info`: `caption`, `step`, and `trust` in (0, 1], how sure the model is of the
-            frame.
+            fell below `min_trust`, and `info`: `caption`, `step`, and how sure the model is of the frame: `trust` in
+            (0, 1], `revision` and `residual` (docs/imagined.md).
 
         Raises:
             gymnasium.error.ResetNeeded: Before the first reset, and after the end of an episode.
@@ -117,7 +122,7 @@ class ImaginedEnv(gymnasium.Env):
         self._over = terminated or truncated
         self._frames = moment.frames[0]
         self._show()
-        info = self._core.info(0, float(moment.trust[0]))
+        info = self._core.info(0, moment)
         return self._frames[-1].copy(), float(moment.rewards[0]), terminated, truncated, info
 
     def set_prompt(self, prompt: str) -> None:
@@ -169,6 +174,8 @@ class ImaginedEnv(gymnasium.Env):
         from worldmodel.envs.imagined.vector import ImaginedVectorEnv
 
         self._check_begun("fork")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"number: expected a whole number of at least 1, got {number!r}")
         settings = {name: getattr(self._core.config, name) for name in self._core.config.__dataclass_fields__}
         branches = ImaginedVectorEnv(number, render_mode="rgb_array", **settings)
         branches.branch(self.get_state())

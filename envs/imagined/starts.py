@@ -42,7 +42,7 @@ class Beginnings:
         self.max_latents = config.sinks + config.window
 
     def choose(self, options: Mapping[str, Any], random: np.random.Generator) -> Start:
-        """Returns the start that the options ask for; without any, one of the bundled ones, or whatever the model makes.
+        """Returns the start that the options ask for; without any, a bundled one, or whatever the model makes.
 
         Args:
             options: Of `reset`, without `state`.

@@ -34,6 +34,8 @@ def save_state(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
         "null_text": state.null_text[0],
         "null_text_mask": state.null_text[1],
         "latents": state.latents,
+        "policy": snapshot.policy,
+        "seen": state.seen,
     }
     for i, layer in enumerate(state.cache.layers):
         tensors |= {f"keys.{i}": layer.keys, f"values.{i}": layer.values}
@@ -43,6 +45,7 @@ def save_state(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
         "step": snapshot.step,
         "prompt": snapshot.prompt,
         "model": snapshot.model,
+        "layers": len(state.cache.layers),
         "sinks": state.cache.sinks,
         "latent_seconds": state.cache.latent_seconds,
     }
@@ -53,12 +56,15 @@ def save_state(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     os.replace(partial, path)
 
 
-def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Snapshot:
+def load_state(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> Snapshot:
     """Reads a snapshot.
 
     Args:
         path: Of a file that `save_state` wrote.
         device: Where to put it.
+        dtype: Number format of the model, which may differ on another machine; `None` for that of the file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -73,9 +79,12 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         if facts["version"] != VERSION:
             raise ValueError(f"state: {path}: expected version {VERSION}, got {facts['version']}; update worldmodel")
-        num_layers = sum(name.startswith("keys.") for name in tensors)
+        if dtype is not None:
+            for name, tensor in tensors.items():
+                if name not in ("latents", "seen") and tensor.is_floating_point():  # these are float32 in any case
+                    tensors[name] = tensor.to(dtype)
         cache = StreamingCache(
-            layers=[KeysValues(tensors[f"keys.{i}"], tensors[f"values.{i}"]) for i in range(num_layers)],
+            layers=[KeysValues(tensors[f"keys.{i}"], tensors[f"values.{i}"]) for i in range(facts["layers"])],
             frames=tensors["frames"],
             count=tensors["count"],
             sinks=facts["sinks"],
@@ -86,7 +95,8 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
             text=(tensors["text"], tensors["text_mask"]),
             null_text=(tensors["null_text"], tensors["null_text_mask"]),
             latents=tensors["latents"],
+            seen=tensors["seen"],
         )
-        return Snapshot(state, facts["seed"], facts["step"], facts["prompt"], facts["model"])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        return Snapshot(state, facts["seed"], facts["step"], facts["prompt"], tensors["policy"], facts["model"])
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"state: expected a file that save_state wrote, got a damaged one: {path} ({error})") from None

@@ -114,13 +114,14 @@ class ImaginedVectorEnv(VectorEnv):
         if not self._begun and not mask.all():
             raise ValueError("options['reset_mask']: expected all True in the first reset, got some False")
         self._each(options)  # refuses lists of the wrong length before anything changes
-        self._seed(self._wanted_seeds(seed))
+        seeds = self._wanted_seeds(seed)
+        self._seed([seeds[i] if mask[i] else None for i in range(self.num_envs)])
         self._restart(np.flatnonzero(mask).tolist(), options)
         self._options = {name: value for name, value in options.items() if name != "state"}
         self._begun = True
         infos: dict[str, Any] = {}
         for i in np.flatnonzero(mask).tolist():
-            infos = self._add_info(infos, self._core.info(i, 1.0), i)
+            infos = self._add_info(infos, self._core.info(i), i)
         return self._frames[:, -1].copy(), infos
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -145,9 +146,7 @@ class ImaginedVectorEnv(VectorEnv):
                 f"step: the episodes of dreams {np.flatnonzero(self._over).tolist()} are over; "
                 "call reset with options={'reset_mask': mask} first"
             )
-        commands = actions if isinstance(actions, list) else list(iterate(self.action_space, actions))
-        if len(commands) != self.num_envs:
-            raise ValueError(f"actions: expected {self.num_envs}, one for each dream, got {len(commands)}")
+        commands = self._commands(actions)
         restarts = self._over.copy() if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros_like(self._over)
         moment = self._core.step(commands)
         self._frames = moment.frames
@@ -158,18 +157,20 @@ class ImaginedVectorEnv(VectorEnv):
         rewards = np.where(restarts, 0.0, moment.rewards)
         terminations, truncations = terminations & ~restarts, truncations & ~restarts
         over = terminations | truncations
-        each = [self._core.info(i, float(moment.trust[i])) for i in range(self.num_envs)]
+        each = [self._core.info(i, moment) for i in range(self.num_envs)]
         again = restarts
         if self.autoreset_mode == AutoresetMode.SAME_STEP:
             again = over
-        finals = {i: {"final_obs": self._frames[i, -1].copy(), "final_info": each[i]} for i in np.flatnonzero(again)}
+        finals = {
+            i: {"final_obs": self._frames[i, -1].copy(), "final_info": each[i]} for i in np.flatnonzero(again).tolist()
+        }
         if again.any():
             self._restart(np.flatnonzero(again).tolist(), self._options)
         infos: dict[str, Any] = {}
         for i in range(self.num_envs):
             info = each[i]
             if again[i]:
-                info = self._core.info(i, 1.0) | (finals[i] if self.autoreset_mode == AutoresetMode.SAME_STEP else {})
+                info = self._core.info(i) | (finals[i] if self.autoreset_mode == AutoresetMode.SAME_STEP else {})
             infos = self._add_info(infos, info, i)
         self._over = np.zeros_like(over) if self.autoreset_mode == AutoresetMode.SAME_STEP else over
         return self._frames[:, -1].copy(), rewards, terminations, truncations, infos
@@ -182,6 +183,8 @@ class ImaginedVectorEnv(VectorEnv):
             ValueError: If one is too long, or there is not one for each dream; nothing has changed then.
         """
         self._check_begun("set_prompt")
+        if not isinstance(prompt, Sequence):
+            raise TypeError(f"prompt: expected a string, or a list with one for each dream, got {prompt!r:.40}")
         self._core.dreams.set_prompts([prompt] * self.num_envs if isinstance(prompt, str) else list(prompt))
 
     def get_states(self) -> list[Snapshot]:
@@ -196,10 +199,13 @@ class ImaginedVectorEnv(VectorEnv):
             TypeError: If one is no state.
             ValueError: If one is of another checkpoint or frame size, or there is not one for each dream.
         """
+        if not isinstance(states, Sequence) or isinstance(states, str):
+            raise TypeError(f"states: expected a list with one for each dream, got {type(states).__name__}")
         if len(states) != self.num_envs:
             raise ValueError(f"states: expected {self.num_envs}, one for each dream, got {len(states)}")
-        self._core.dreams.restore({i: self._core.checked(state) for i, state in enumerate(states)})
-        self._arrive()
+        snapshots = [self._core.checked(state) for state in states]
+        self._core.dreams.restore(dict(enumerate(snapshots)))
+        self._arrive(snapshots, self._core.dreams.frames(range(self.num_envs)))
 
     def branch(self, state: Any) -> None:
         """Goes to one state in all dreams, which share its memory until they are stepped.
@@ -208,8 +214,9 @@ class ImaginedVectorEnv(VectorEnv):
             TypeError: If it is no state.
             ValueError: If it is of another checkpoint or frame size.
         """
-        self._core.dreams.branch(self._core.checked(state))
-        self._arrive()
+        snapshot = self._core.checked(state)
+        self._core.dreams.branch(snapshot)
+        self._arrive([snapshot] * self.num_envs, self._core.dreams.frames([0]))
 
     @property
     def frames(self) -> np.ndarray:
@@ -223,6 +230,26 @@ class ImaginedVectorEnv(VectorEnv):
             return None
         return tuple(self._frames[:, -1].copy())
 
+    def _commands(self, actions: Any) -> list[Any]:
+        """Returns the action of each dream."""
+        commands = actions
+        if not isinstance(actions, list):
+            if isinstance(self.single_action_space, gymnasium.spaces.Dict) and isinstance(actions, Mapping):
+                keys = set(self.single_action_space)
+                if wrong := sorted(map(str, keys ^ set(actions))):  # `iterate` would not look at what is too much
+                    raise ValueError(f"actions: expected a batch with the keys {sorted(keys)}, {wrong[0]!r} differs")
+            try:
+                commands = list(iterate(self.action_space, actions))
+            except (TypeError, ValueError, LookupError) as error:
+                kind = ValueError if isinstance(error, ValueError) else TypeError
+                raise kind(
+                    "actions: expected a batch of the action space, or a list with the action of each dream, got "
+                    f"{type(actions).__name__} {actions!r:.80} ({error})"
+                ) from None
+        if len(commands) != self.num_envs:
+            raise ValueError(f"actions: expected {self.num_envs}, one for each dream, got {len(commands)}")
+        return commands
+
     def _restart(self, items: list[int], options: Mapping[str, Any]) -> None:
         each = self._each(options)
         frames = self._core.reset(items, [each[i] for i in items], [self._randoms[i] for i in items])
@@ -230,10 +257,12 @@ class ImaginedVectorEnv(VectorEnv):
         self._over[items] = False
         self._ages[items] = 0
 
-    def _arrive(self) -> None:
-        """After states were set."""
-        self._frames[:] = self._core.dreams.frames(range(self.num_envs))[:, None]
+    def _arrive(self, snapshots: Sequence[Snapshot], frames: np.ndarray) -> None:
+        """After states were set; `frames` are those of each dream, or one for all."""
+        self._frames[:] = frames[:, None]
         self._begun = True
+        if not self._randoms:  # never reset: later episodes are drawn from what is known of the dreams
+            self._seed([snapshot.seed + i for i, snapshot in enumerate(snapshots)])
         self._over[:] = False
         self._ages[:] = self._core.dreams.steps
 
@@ -254,13 +283,12 @@ class ImaginedVectorEnv(VectorEnv):
     def _seed(self, seeds: Sequence[int | None]) -> None:
         """Makes generators: where a seed is given, and where there is none yet."""
         fresh = not self._randoms
-        for i, seed in enumerate(seeds):
-            if fresh:
-                random, used = seeding.np_random(seed)
-                self._randoms.append(random)
-                self._seeds.append(used)
-            elif seed is not None:
-                self._randoms[i], self._seeds[i] = seeding.np_random(seed)
+        pairs = [
+            seeding.np_random(seed) if fresh or seed is not None else (self._randoms[i], self._seeds[i])
+            for i, seed in enumerate(seeds)
+        ]
+        # Only now: a bad seed among them changes nothing.
+        self._randoms, self._seeds = [random for random, _ in pairs], [seed for _, seed in pairs]
 
     def _wanted_seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:

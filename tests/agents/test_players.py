@@ -8,7 +8,10 @@ import pytest
 
 import worldmodel.envs  # noqa: F401  registers the environments
 from worldmodel.agents import PLAYERS, make_player
+from worldmodel.agents.player import ScriptedPlayer
 from worldmodel.envs.actions import BUTTONS
+
+SCRIPTED = [name for name, kind in PLAYERS.items() if isinstance(kind, type) and issubclass(kind, ScriptedPlayer)]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def events(infos, kind: str) -> list[dict]:
     return [event for info in infos for event in info["events"] if event["type"] == kind]
 
 
-@pytest.mark.parametrize("name", PLAYERS)
+@pytest.mark.parametrize("name", [*SCRIPTED, "keys", "random", "idle"])
 def test_players_are_deterministic(env, name):
     first_infos, first, _ = play(env, name, 5, 120)
     again_infos, again, _ = play(env, name, 5, 120)
@@ -149,7 +152,7 @@ def test_unknown_names_are_refused(env):
         make_player("steve", env)
 
 
-@pytest.mark.parametrize("name", [name for name in PLAYERS if name not in ("random", "idle")])
+@pytest.mark.parametrize("name", SCRIPTED)
 def test_scripted_players_need_the_block_world_and_its_dictionary(name):
     with pytest.raises(TypeError, match="env: expected worldmodel/Voxel-v0 or one of its tasks, got .*'random'"):
         make_player(name, gymnasium.make("CartPole-v1"))
@@ -187,3 +190,17 @@ def test_idle_names_spaces_it_cannot_play_in():
 def test_bad_arguments_are_refused(env, name, kwargs, message):
     with pytest.raises(ValueError, match=message):
         make_player(name, env, **kwargs)
+
+
+def test_random_player_holds_actions_as_long_as_told():
+    env = gymnasium.make("CartPole-v1").unwrapped
+    env.action_space = gymnasium.spaces.Discrete(1000)
+    player = make_player("random", env, hold_steps=5.0)
+    player.reset(seed=1)
+    actions = [player.act(None, {}) for _ in range(2000)]
+    changes = sum(one != other for one, other in zip(actions, actions[1:], strict=False))
+    assert 300 < changes < 500
+    player.reset(seed=1)
+    assert [player.act(None, {}) for _ in range(2000)] == actions
+    with pytest.raises(ValueError, match="hold_steps: expected at least 1, got 0.5"):
+        make_player("random", env, hold_steps=0.5)

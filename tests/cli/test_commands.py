@@ -16,7 +16,7 @@ from PIL import Image
 
 import worldmodel.agents
 import worldmodel.cli
-from worldmodel.cli import main, settings
+from worldmodel.cli import main, rollout, settings
 from worldmodel.cli.rollout import RolloutConfig
 from worldmodel.data import read_episodes, read_video, video_info
 
@@ -148,11 +148,14 @@ WRONG = {
     "rollout steps=0": "steps: expected at least 1, got 0",
     "rollout steps=1,2": "expected one value, got several",
     "rollout seed=-1": "seed: expected an integer from 0 on",
-    "rollout env=nowhere": "env: expected one of crafter, gymnasium, navigate, ",
+    "rollout env=nowhere": "env: expected one of crafter, gymnasium, imagined, navigate, ",
     "rollout player=nobody": "player: expected one of builder, ",
     "rollout env.name=x": "expected a setting among env.id, env.kwargs",
     "rollout env=gymnasium": "env.id: expected a value, got none",
     "rollout env.id=Nothing-v0": "env Nothing-v0: ",
+    "rollout prompt=snow": "prompt, image: expected none with a real environment, worldmodel/Voxel-v0; add",
+    "rollout player=recorded": "player.kwargs.path: expected a value, got none",
+    "rollout context_steps=-1": "context_steps: expected 0 or more, got -1",
     f"rollout {FAKE} env.kwargs.size=3": "unexpected keyword argument 'size'",
     f"rollout {FAKE} player.kwargs.mood=3": "player explorer: unexpected keyword arguments ['mood']",
     "rollout output=file": "output: expected a folder, file is a file",
@@ -197,9 +200,10 @@ def test_help_names_every_setting_default_and_choice():
 
 
 def test_every_choice_composes():
+    needed = ["env.id=some-v0", "player.kwargs.path=somewhere"]
     for group in ("env", "player"):
         for path in (settings.FOLDER / group).glob("*.yaml"):
-            config = settings.load("rollout", RolloutConfig, [f"{group}={path.stem}", "env.id=some-v0"])
+            config = settings.load("rollout", RolloutConfig, [f"{group}={path.stem}", *needed])
             assert isinstance(config, RolloutConfig)
             assert all(isinstance(key, str) for key in getattr(config, group).kwargs)
 
@@ -209,6 +213,16 @@ def test_values_keep_their_types():
     config = settings.load("rollout", RolloutConfig, overrides)
     assert config.env.kwargs["size"] == [1, 2] and type(config.env.kwargs["size"]) is list
     assert (config.env.kwargs["name"], config.player.kwargs["speed"], config.output) == ("a", 0.5, "3")
+
+
+def test_texts_need_no_second_quotes():
+    for text in ("a forest, at dusk", "it's 5 o'clock = late", 'the "end"', "[", "a{b", "forward*3, look up 5"):
+        for name in ("prompt", "player.kwargs.keys"):
+            quoted = rollout.quoted(f"{name}={text}")
+            config = settings.load("rollout", RolloutConfig, [quoted])
+            assert (config.prompt if name == "prompt" else config.player.kwargs["keys"]) == text
+    for unchanged in ("prompt=null", "prompt='a, b'", 'prompt="a, b"', "seed=3", "player=keys", "prompt"):
+        assert rollout.quoted(unchanged) == unchanged
 
 
 _INTERRUPTED = """

@@ -44,3 +44,24 @@ def test_captions_stay_inside():
     long = _strip({}, "a Minecraft player " * 40)
     assert (long[80:] != _strip({})[80:]).any()
     assert (long[:, -8:] == _strip({})[:, -8:]).all() and (long[-3:] == _strip({})[-3:]).all()
+
+
+def test_pictures_stand_side_by_side_below_their_names():
+    pair = np.stack([FRAME, 255 - FRAME])
+    result = Overlay(FRAME.shape, 500, ("dream", "truth")).draw(pair, None, {}, 0, 0.0)
+    one, gap, band = 32 * 8, 8, 22
+    assert result.shape[1] == 2 * one + gap
+    below = result[band : band + 20 * 8]
+    np.testing.assert_array_equal(below[::8, :one:8], FRAME)
+    np.testing.assert_array_equal(below[::8, one + gap :: 8], 255 - FRAME)
+    bright = result[:band].max(axis=(0, 2)) > 200
+    assert bright[:one].any() and not bright[one : one + gap].any() and bright[one + gap :].any()
+
+
+@pytest.mark.parametrize("info", [{"trust": 0.5}, {"trust": 0.5, "psnr": 20.0}, {"time_name": "noon"}])
+def test_figures_are_shown_and_stay_inside(info):
+    shown = Overlay(FRAME.shape, 512).draw(FRAME, {"hotbar.1": 1}, info, 12345, -1234.567)[320:]
+    plain = Overlay(FRAME.shape, 512).draw(FRAME, {"hotbar.1": 1}, {}, 12345, -1234.567)[320:]
+    assert (shown != plain).any()
+    background = shown[0, 0]
+    assert (shown[:4] == background).all() and (shown[76:] == background).all() and (shown[:, -4:] == background).all()

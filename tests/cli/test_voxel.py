@@ -1,5 +1,6 @@
 """The command line on the block world itself."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from worldmodel.cli import main, settings
 from worldmodel.cli.playing import make
 from worldmodel.cli.rollout import RolloutConfig
 from worldmodel.data import read_episodes, video_info
+from worldmodel.envs.imagined.config import ImaginedConfig
 
 SMALL = ["env.kwargs.width=64", "env.kwargs.height=64"]
 
@@ -66,24 +68,43 @@ def test_what_cannot_be_recorded_is_explained(capsys, tmp_path, setting, reason)
 
 
 @pytest.mark.parametrize("group", ["env", "player"])
-def test_every_choice_can_be_made(group):
+def test_every_choice_can_be_made(checkpoint, tmp_path, group):
+    assert main(["record", "steps=3", "episodes=1", f"output={tmp_path}", *SMALL]) == 0
+    dream = ["env=imagined", f"env.kwargs.checkpoint={checkpoint}"]
+    needs = {
+        ("env", "crafter"): ["player=random"],  # scripted players know the block world only
+        ("env", "imagined"): ["player=random", *dream],
+        ("player", "policy"): dream,
+        ("player", "recorded"): [f"player.kwargs.path={tmp_path}"],
+    }
     for path in sorted((settings.FOLDER / group).glob("*.yaml")):
         if path.stem == "gymnasium":  # says nothing by itself
             continue
-        # Scripted players know the block world only.
-        who = ["player=random"] if path.stem == "crafter" else []
-        config = settings.load("rollout", RolloutConfig, [f"{group}={path.stem}", *who, *SMALL])
+        more = needs.get((group, path.stem), [])
+        config = settings.load("rollout", RolloutConfig, [f"{group}={path.stem}", *more, *SMALL])
         env, player = make(config.env, config.player)
         observation, info = env.reset(seed=0)
         player.reset(0)
-        assert env.action_space.contains(player.act(observation, info))
+        action = player.act(observation, info)
+        assert all(env.action_space.contains(tick) for tick in (action if isinstance(action, list) else [action]))
         env.close()
+
+
+def test_a_video_lasts_as_long_as_what_it_shows(tmp_path):
+    assert main(["rollout", "steps=5", "env.kwargs.frame_skip=2", f"output={tmp_path}", *SMALL]) == 0
+    info = video_info(tmp_path / "rollout.mp4")
+    assert (info.num_frames, info.fps) == (11, 20)
 
 
 def test_every_setting_of_the_block_world_is_in_its_yaml():
     config = settings.load("rollout", RolloutConfig, [])
     assert Path(settings.FOLDER / "env" / "voxel.yaml").exists()
     assert config.env.kwargs, "explain the keyword arguments of worldmodel/Voxel-v0 in configs/env/voxel.yaml"
+
+
+def test_every_setting_of_a_dream_is_in_its_yaml():
+    config = settings.load("rollout", RolloutConfig, ["env=imagined"])
+    assert config.env.kwargs == dataclasses.asdict(ImaginedConfig())
 
 
 def test_envs_lists_every_id(capsys):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_world import normal
 
-from worldmodel.model.cache import StreamingCache, empty_cache
+from worldmodel.model.cache import StreamingCache, empty_cache, join_caches
 from worldmodel.model.rotary import rotate, time_angles
 from worldmodel.model.transformer import KeysValues
 
@@ -145,6 +145,26 @@ def test_items_are_selected_in_order_and_more_than_once():
         assert torch.equal(picked.layers[0].values[i], cache.layers[0].values[source])
     assert picked.frames.shape == (4, 4) and picked.count.tolist() == [3] * 4
     assert (picked.sinks, picked.latent_seconds) == (1, SECONDS)
+
+
+def test_joined_caches_stand_side_by_side():
+    parts = [filled(6, batch=2), filled(1, batch=1), filled(0, batch=1)]
+    joined = join_caches(parts)
+    assert joined.count.tolist() == [6, 6, 1, 0]
+    assert (joined.sinks, joined.latent_seconds) == (1, SECONDS)
+    for items, part in zip(([0, 1], [2], [3]), parts, strict=True):
+        mine = joined.select(torch.tensor(items))
+        assert torch.equal(mine.frames, part.frames)
+        for one, other in zip(mine.layers, part.layers, strict=True):
+            assert torch.equal(one.keys, other.keys) and torch.equal(one.values, other.values)
+    written = joined.write(frame(9, batch=4))
+    assert written.count.tolist() == [7, 7, 2, 1]
+    assert torch.equal(written.frames[3], torch.tensor([0, -1, -1, -1]))
+
+
+def test_caches_of_other_sizes_are_not_joined():
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        join_caches([new_cache(slots=4), new_cache(slots=5)])
 
 
 def test_nothing_is_there_at_first():

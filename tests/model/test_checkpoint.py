@@ -12,7 +12,7 @@ from tiny_world import CODEC, assert_same, noise_video, noisy_input, tiny_model
 
 from worldmodel.model import WorldModel
 from worldmodel.model import checkpoint as checkpoint_module
-from worldmodel.model.checkpoint import CONFIG, WEIGHTS, from_plain, to_plain
+from worldmodel.model.checkpoint import CONFIG, WEIGHTS, bundled_checkpoints, find_checkpoint, from_plain, to_plain
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,45 @@ def test_settings_that_do_not_fit_are_named(folder, change, message):
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="checkpoint: expected a folder with .*, found none in .*nowhere"):
         load(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def bundled(saved, tmp_path, monkeypatch):
+    """A folder of bundled models, `first` and `second`, and one that was not finished."""
+    for name in ("second", "first"):
+        shutil.copytree(saved, tmp_path / "bundled" / name)
+    (tmp_path / "bundled" / "unfinished").mkdir()
+    monkeypatch.setattr(checkpoint_module, "BUNDLED", tmp_path / "bundled")
+    return tmp_path / "bundled"
+
+
+def test_bundled_models_are_found_by_name(bundled):
+    assert bundled_checkpoints() == ["first", "second"]
+    assert find_checkpoint("first") == bundled / "first"
+    assert load("second").config == load(bundled / "second").config
+
+
+def test_folder_is_found_by_its_path(bundled, folder, monkeypatch):
+    assert find_checkpoint(folder) == folder and find_checkpoint(str(folder)) == folder
+    monkeypatch.chdir(folder.parent)
+    assert find_checkpoint(folder.name).resolve() == folder
+    shutil.copytree(folder, folder.parent / "first")
+    assert find_checkpoint("first").resolve() == folder.parent / "first", "one's own comes first"
+
+
+def test_unknown_checkpoint_lists_what_there_is(bundled, tmp_path, monkeypatch):
+    for name in ("third", "unfinished", "", tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"^checkpoint: expected .*bundled model \(first, second\).*"):
+            find_checkpoint(name)
+    monkeypatch.setattr(checkpoint_module, "BUNDLED", tmp_path / "nothing")
+    assert bundled_checkpoints() == []
+    with pytest.raises(FileNotFoundError, match=r"bundled model \(none\).*third"):
+        find_checkpoint("third")
+
+
+@pytest.mark.parametrize("name", bundled_checkpoints())
+def test_models_that_come_with_the_package_load(name):
+    assert load(name).metadata.action_space is not None
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])

@@ -15,7 +15,7 @@ from tiny_world import (
     tiny_model,
 )
 
-from worldmodel.model.denoiser import STEP_SIZES, Denoiser, step_size_index
+from worldmodel.model.denoiser import STEP_SIZES, Denoiser, foreseen, step_size_index
 from worldmodel.model.heads import REWARD_BINS
 
 PERTURBED = ("latents", "sigma", "actions", "action_sigma", "action_null")
@@ -230,18 +230,37 @@ def test_half_precision_is_near(model):
     inputs = noisy_input(model)
     half = run(tiny_model().bfloat16(), replace(inputs, text=inputs.text.bfloat16()))
     reference = run(model, inputs)
-    assert half.latents.dtype == torch.bfloat16
+    assert half.reward_logits.dtype == torch.bfloat16
+    assert half.latents.dtype == torch.float32, "a small change must not be lost beside what was foreseen"
     error = (half.latents.float() - reference.latents).square().mean() / reference.latents.var()
     assert error < 0.01
 
 
-def test_fresh_network_predicts_nothing_and_rare_ends():
+def test_fresh_network_adds_nothing_and_predicts_rare_ends():
     config = tiny_config()
     denoiser = Denoiser(config.denoiser, channels=4, frames_per_latent=2, action_width=31, latent_seconds=0.1)
-    output = run(type("Model", (), {"denoiser": denoiser}), noisy_input(tiny_model()))
-    for name in ("latents", "action_logits", "policy_logits", "reward_logits"):
+    inputs = noisy_input(tiny_model())
+    output = run(type("Model", (), {"denoiser": denoiser}), inputs)
+    likeness = torch.full((2, 4), torch.tensor(1.0).sigmoid())
+    assert torch.equal(output.latents, foreseen(inputs, likeness))
+    for name in ("action_logits", "policy_logits", "reward_logits"):
         assert (getattr(output, name) == 0).all()
     assert (output.termination_logits.sigmoid() < 0.01).all()
+
+
+def test_what_is_foreseen():
+    """Against sampling: latents of variance 1, correlated in time, seen through noise."""
+    likeness, sigma, previous_sigma = 0.8, 0.4, 0.3
+    source = torch.Generator().manual_seed(0)
+    first, change, *noise = (torch.randn(200_000, generator=source) for _ in range(4))
+    clean = likeness * first + (1 - likeness**2) ** 0.5 * change
+    seen = (1 - previous_sigma) * first + previous_sigma * noise[0], (1 - sigma) * clean + sigma * noise[1]
+    latents = torch.stack(seen).view(1, 2, 1, 1, -1)
+    inputs = replace(noisy_input(tiny_model()), latents=latents)
+    inputs.sigma = torch.tensor([previous_sigma, sigma]).view(1, 2, 1, 1)
+    guess = foreseen(inputs, torch.full((1, 2), likeness))[0, 1].flatten()
+    best = torch.linalg.lstsq(torch.stack(seen, 1), clean[:, None]).solution[:, 0]
+    torch.testing.assert_close(guess, torch.stack(seen, 1) @ best, atol=0.02, rtol=0.0)
 
 
 def test_fresh_network_learns():

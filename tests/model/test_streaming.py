@@ -54,7 +54,7 @@ def at_once(model, latents, actions, prompts=PROMPT, sigma=0.0):
 
 def snapshot(state):
     cache = state.cache
-    tensors = [cache.frames, cache.count, state.latents, *state.text, *state.null_text]
+    tensors = [cache.frames, cache.count, state.latents, state.seen, *state.text, *state.null_text]
     return [tensor.clone() for tensor in tensors + [part for kv in cache.layers for part in (kv.keys, kv.values)]]
 
 
@@ -115,14 +115,14 @@ def test_stream_is_what_a_frame_may_remember(monkeypatch, sinks, window):
 def test_stream_does_not_drift():
     """A long time after the start, the same window of frames gives the same answer."""
     model = tiny_model(sinks=0, window=2)
-    latents, actions = video(model, 7)
+    latents, actions = video(model, 8)
     _, late = stream(model, *video(model, 60, seed=3))
-    # What is seen reaches back through the layers: two time attentions, two frames each.
+    # What is seen reaches back through the layers: two time attentions, two frames each, and the frame before those.
     long_ago, _ = stream(model, latents, actions, state=late)
     fresh, _ = stream(model, latents, actions)
     assert_same(
-        replace(long_ago, **{name: getattr(long_ago, name)[:, 4:] for name in OUTPUTS}),
-        replace(fresh, **{name: getattr(fresh, name)[:, 4:] for name in OUTPUTS}),
+        replace(long_ago, **{name: getattr(long_ago, name)[:, 5:] for name in OUTPUTS}),
+        replace(fresh, **{name: getattr(fresh, name)[:, 5:] for name in OUTPUTS}),
     )
 
 
@@ -172,7 +172,10 @@ def test_number_of_steps_is_told_to_the_model():
     dreamed = imagine(model, state, actions[:, 1], generators(1, 2), num_steps=1).latents
     past, mask = state.cache.read()
     for step_size, same in ((3, True), (0, False)):
-        inputs = model.inputs(z[:, None], 1.0, actions=actions[:, 1:], text=state.text, step_size=step_size)
+        inputs = model.inputs(
+            z[:, None], 1.0, actions=actions[:, 1:], text=state.text, step_size=step_size,
+            before=state.seen, before_sigma=torch.zeros(2, *GRID),
+        )  # fmt: skip
         with torch.no_grad():
             predicted = model.denoiser(inputs, past, mask).latents[:, 0]
         assert torch.allclose(predicted, dreamed, atol=1e-5) == same

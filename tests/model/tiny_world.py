@@ -1,6 +1,6 @@
 """A world model so small that tests take milliseconds, with no parameter left at zero, and things to put into it."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import torch
 from gymnasium import spaces
@@ -10,9 +10,9 @@ from worldmodel.data.action_codec import ActionCodec
 from worldmodel.model import Metadata, ModelConfig, WorldModel
 from worldmodel.model.compression import CompressionConfig
 from worldmodel.model.denoiser import DenoiserConfig, DenoiserInput, DenoiserOutput
-from worldmodel.model.streaming import DreamState
+from worldmodel.model.streaming import DreamState, join
 from worldmodel.model.text import TextConfig
-from worldmodel.model.transformer import KeysValues, TransformerConfig
+from worldmodel.model.transformer import TransformerConfig
 
 SPACE = spaces.Dict(
     {
@@ -140,31 +140,9 @@ def assert_same(one: DenoiserOutput, other: DenoiserOutput, names=OUTPUTS, toler
 
 def pick(state: DreamState, *items: int) -> DreamState:
     """Some items of a state as a state."""
-    rows = list(items)
-    return replace(
-        state,
-        cache=state.cache.select(torch.tensor(rows)),
-        text=tuple(part[rows] for part in state.text),
-        null_text=tuple(part[rows] for part in state.null_text),
-        latents=state.latents[rows],
-    )
+    return state.select(torch.tensor(items))
 
 
 def side_by_side(one: DreamState, other: DreamState) -> DreamState:
     """A state of the items of two."""
-    cache = replace(
-        one.cache,
-        layers=[
-            KeysValues(torch.cat([a.keys, b.keys]), torch.cat([a.values, b.values]))
-            for a, b in zip(one.cache.layers, other.cache.layers, strict=True)
-        ],
-        frames=torch.cat([one.cache.frames, other.cache.frames]),
-        count=torch.cat([one.cache.count, other.cache.count]),
-    )
-    return replace(
-        one,
-        cache=cache,
-        text=tuple(torch.cat(parts) for parts in zip(one.text, other.text, strict=True)),
-        null_text=tuple(torch.cat(parts) for parts in zip(one.null_text, other.null_text, strict=True)),
-        latents=torch.cat([one.latents, other.latents]),
-    )
+    return join([one, other])

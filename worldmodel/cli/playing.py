@@ -23,18 +23,40 @@ def make(env: EnvConfig, player: PlayerConfig) -> tuple[gymnasium.Env, "Player"]
     Raises:
         UsageError: If there is no such environment or player, or one of them does not take its keyword arguments.
     """
-    import worldmodel.agents  # here, because they take a second to import and a mistyped setting should not
-    import worldmodel.envs  # noqa: F401 - registers the ids
+    made = make_env(env)
+    try:
+        return made, make_player(player, made)
+    except UsageError:
+        made.close()
+        raise
+
+
+def make_env(config: EnvConfig) -> gymnasium.Env:
+    """Returns the environment of a configuration.
+
+    Raises:
+        UsageError: If there is none, or it does not take its keyword arguments.
+    """
+    import worldmodel.envs  # noqa: F401 - registers the ids; here, because a mistyped setting should not wait for it
 
     try:
-        made = gymnasium.make(env.id, render_mode="rgb_array", **env.kwargs)
-    except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
-        raise UsageError(f"env {env.id}: {_one_line(error)}") from error
+        return gymnasium.make(config.id, render_mode="rgb_array", **config.kwargs)
+    except (gymnasium.error.Error, TypeError, ValueError, ImportError, FileNotFoundError) as error:
+        raise UsageError(f"env {config.id}: {one_line(error)}") from error
+
+
+def make_player(config: PlayerConfig, env: gymnasium.Env) -> "Player":
+    """Returns the player of a configuration.
+
+    Raises:
+        UsageError: If there is none, it cannot play in the environment, or it does not take its keyword arguments.
+    """
+    import worldmodel.agents  # here, because it takes a second
+
     try:
-        return made, worldmodel.agents.make_player(player.name, made, **player.kwargs)
-    except (TypeError, ValueError) as error:
-        made.close()
-        raise UsageError(f"player {player.name}: {_one_line(error)}") from error
+        return worldmodel.agents.make_player(config.name, env, **config.kwargs)
+    except (TypeError, ValueError, FileNotFoundError) as error:
+        raise UsageError(f"player {config.name}: {one_line(error)}") from error
 
 
 def check_counts(**counts: int) -> None:
@@ -65,6 +87,11 @@ def is_picture(value: Any) -> TypeGuard[np.ndarray]:
     return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3
 
 
+def one_line(error: Exception) -> str:
+    """Returns the message of an error without its line breaks."""
+    return " ".join(str(error).split())
+
+
 class Interruption:
     """Turns the first Ctrl-C (or SIGTERM) into a flag, so that a loop ends where it is whole; the second one raises.
 
@@ -92,7 +119,3 @@ class Interruption:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -1,28 +1,21 @@
-"""`worldmodel rollout`: plays an environment and makes a video of it."""
+"""`worldmodel rollout`: plays an environment, real or imagined, and makes a video of it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import gymnasium
-import numpy as np
+from hydra.core.override_parser.types import Quote, QuotedString
 from tqdm import tqdm
 
 from worldmodel.cli import settings
+from worldmodel.cli.dreaming import DreamStart, dream_source
 from worldmodel.cli.errors import UsageError
-from worldmodel.cli.overlay import Overlay
-from worldmodel.cli.playing import Interruption, check_counts, check_seed, is_picture, make, output_folder
+from worldmodel.cli.moments import EnvironmentSource, Source
+from worldmodel.cli.playing import Interruption, check_counts, check_seed, make, output_folder
+from worldmodel.cli.rollout_files import RolloutFiles
 from worldmodel.cli.settings import EnvConfig, PlayerConfig
-from worldmodel.data.episodes import TICKS_PER_SECOND, plain
-from worldmodel.data.files import write_json
-from worldmodel.data.video import VideoWriter, write_contact_sheet
-
-if TYPE_CHECKING:
-    from worldmodel.agents import Player
-
-SHEET_COLUMNS, SHEET_ROWS = 6, 4
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,6 +26,10 @@ class RolloutConfig:
     player: PlayerConfig
     steps: int
     seed: int
+    prompt: str | None
+    image: str | None
+    twin: bool
+    context_steps: int
     output: str | None
     video_width: int
 
@@ -43,12 +40,18 @@ def help_text(overrides: Sequence[str]) -> str:
         "rollout",
         "Lets a player play one episode and writes rollout.mp4 (with the keys and the caption drawn in),\n"
         "contact_sheet.png and rollout.json (action, reward, pose, events and caption of every step).\n"
+        "With env=imagined it is a dream. Unless a prompt or an image says what it begins with, the player plays in\n"
+        "the real environment, the dream gets the same actions, and both are shown: dream and truth, with PSNR.\n"
         "Ctrl-C ends it early and keeps what there is.",
         (
             "worldmodel rollout",
             "worldmodel rollout env=treechop player=lumberjack steps=400 seed=3",
             "worldmodel rollout env.kwargs.width=256 env.kwargs.height=144 output=runs/wide",
             "worldmodel rollout env=gymnasium env.id=CartPole-v1 player=random",
+            "worldmodel rollout env=imagined player=explorer steps=100",
+            'worldmodel rollout env=imagined player=policy prompt="a Minecraft player walks through a forest"',
+            'worldmodel rollout env=imagined player=keys player.kwargs.keys="forward*20, look right 90" twin=false',
+            "worldmodel rollout env=imagined env.kwargs.checkpoint=runs/voxel/checkpoint player=idle image=forest.png",
         ),
         overrides,
     )
@@ -63,121 +66,73 @@ def run(overrides: Sequence[str]) -> int:
     Raises:
         UsageError: If settings are wrong.
     """
-    config = settings.load("rollout", RolloutConfig, overrides)
+    config = settings.load("rollout", RolloutConfig, [quoted(override) for override in overrides])
     check_counts(steps=config.steps, video_width=config.video_width)
     check_seed(config.seed)
     folder = output_folder(config.output, "rollout")
-    env, player = make(config.env, config.player)
+    source = _source(config)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _rollout(config, env, player, folder)
+        return _rollout(config, source, folder)
     finally:
-        env.close()
+        source.close()
 
 
-@dataclass(slots=True)
-class _Moment:
-    """One step as it is played: the frames it made, and what is written about it."""
-
-    frames: Sequence[np.ndarray]
-    action: Any
-    reward: float
-    ended: str
-    info: dict[str, Any]
+_TEXTS = ("prompt", "player.kwargs.keys")
+"""Settings that are text for people, in which commas are nothing special."""
 
 
-def _rollout(config: RolloutConfig, env: gymnasium.Env, player: "Player", folder: Path) -> int:
-    steps: list[dict[str, Any]] = []
-    sheet = _SheetFrames(SHEET_COLUMNS * SHEET_ROWS)
-    num_frames, total, ended = 0, 0.0, "ran for the steps that were asked for"
+def quoted(override: str) -> str:
+    """Returns an override as it is, but with quotes around a text for people, whose own the shell has taken off."""
+    name, _, value = override.partition("=")
+    if name not in _TEXTS or value in ("", "null") or (value[0] == value[-1] and value[0] in "'\""):
+        return override
+    return f"{name}={QuotedString(text=value, quote=Quote.double).with_quotes()}"
+
+
+def _source(config: RolloutConfig) -> Source:
+    from worldmodel.envs import IMAGINED_ID
+
+    start = DreamStart(prompt=config.prompt, image=config.image, twin=config.twin, context_steps=config.context_steps)
+    if config.env.id == IMAGINED_ID:
+        return dream_source(config.env, config.player, start)
+    if start.is_given:
+        raise UsageError(f"prompt, image: expected none with a real environment, {config.env.id}; add env=imagined")
+    return EnvironmentSource(*make(config.env, config.player))
+
+
+def _rollout(config: RolloutConfig, source: Source, folder: Path) -> int:
+    moments = source.play(config.seed, config.steps)
+    first = next(moments)
+    folder.mkdir(parents=True, exist_ok=True)  # only now: what cannot begin leaves nothing behind
+    ended = "ran for the steps that were asked for"
     start = time.perf_counter()
     with (
         Interruption() as interruption,
-        VideoWriter(folder / "rollout.mp4", fps=env.metadata.get("render_fps", TICKS_PER_SECOND)) as video,
+        RolloutFiles(folder, source, config.video_width) as files,
         tqdm(total=config.steps, unit="step", desc="rollout", dynamic_ncols=True) as progress,
     ):
-        overlay: Overlay | None = None
-        for number, moment in enumerate(_play(env, player, config.seed, config.steps)):
-            total += moment.reward
-            for frame in moment.frames:
-                overlay = overlay or Overlay(frame.shape, config.video_width)
-                video.write(overlay.draw(frame, moment.action, moment.info, number, total))
-                num_frames += 1
-            sheet.add(moment.frames[-1])
-            steps.append(_figures(moment))
-            progress.update(min(number, 1))  # the first moment is the reset, no step
-            progress.set_postfix_str(f"{num_frames / (time.perf_counter() - start):.0f} frames/s", refresh=False)
-            if moment.ended:
-                ended = moment.ended
+        for moment in chain([first], moments):
+            files.add(moment)
+            progress.update(files.num_steps - progress.n)
+            rate = files.num_frames / (time.perf_counter() - start)
+            progress.set_postfix_str(f"{rate:.0f} {source.unit}/s", refresh=False)
+            ended = moment.ended or ended
             if interruption.requested:
                 ended = "interrupted"
                 break
-    write_contact_sheet(folder / "contact_sheet.png", sheet.pick(), columns=SHEET_COLUMNS)
-    write_json(
-        folder / "rollout.json",
+    about = source.about()
+    files.write_rest(
         {
             "env": {"id": config.env.id, "kwargs": config.env.kwargs},
             "player": {"name": config.player.name, "kwargs": config.player.kwargs},
             "seed": config.seed,
+            **about,
             "ended": ended,
-            "total_reward": total,
-            "start": steps[0],
-        },
-        lines={"steps": steps[1:]},
+        }
     )
-    print(f"{len(steps) - 1} steps, {num_frames} frames, reward {total:g}; {ended}")
+    psnr = f", PSNR {about['mean_psnr']:.1f} dB" if about.get("mean_psnr") is not None else ""
+    print(f"{files.num_steps} steps, {files.num_frames} frames, reward {files.total_reward:g}{psnr}; {ended}")
+    if source.remark:
+        print(source.remark)
     print(f"{folder}/rollout.mp4, contact_sheet.png, rollout.json")
     return 130 if interruption.requested else 0
-
-
-def _play(env: gymnasium.Env, player: "Player", seed: int, num_steps: int) -> Iterator[_Moment]:
-    """Plays one episode; the first moment is the reset."""
-    observation, info = env.reset(seed=seed)
-    player.reset(seed)
-    yield _Moment(_frames(env, observation)[-1:], None, 0.0, "", info)
-    for _ in range(num_steps):
-        action = player.act(observation, info)
-        observation, reward, terminated, truncated, info = env.step(action)
-        ended = "the episode terminated" if terminated else "the episode was truncated" if truncated else ""
-        yield _Moment(_frames(env, observation), action, float(reward), ended, info)
-        if ended:
-            return
-
-
-def _frames(env: gymnasium.Env, observation: Any) -> Sequence[np.ndarray]:
-    """Returns every frame of the last step: all of its ticks where the environment keeps them."""
-    frames = getattr(env.unwrapped, "frames", None)
-    if isinstance(frames, np.ndarray) and frames.ndim == 4:
-        return list(frames)
-    frame = observation if is_picture(observation) else env.render()
-    if not is_picture(frame):
-        raise UsageError("env: expected one that shows uint8 (H, W, 3) pictures, got one that does not")
-    return [frame]
-
-
-def _figures(moment: _Moment) -> dict[str, Any]:
-    figures = {"action": moment.action, "reward": moment.reward}
-    figures |= {name: moment.info[name] for name in ("pose", "events", "caption") if name in moment.info}
-    return plain(figures, "step")
-
-
-class _SheetFrames:
-    """Keeps a bounded number of frames of a stream of unknown length, and picks some, evenly spread."""
-
-    def __init__(self, limit: int) -> None:
-        self._frames: list[np.ndarray] = []
-        self._limit = limit
-        self._every = 1
-        self._seen = 0
-
-    def add(self, frame: np.ndarray) -> None:
-        if self._seen % self._every == 0:
-            self._frames.append(frame.copy())
-            if len(self._frames) == 4 * self._limit:
-                self._frames = self._frames[::2]
-                self._every *= 2
-        self._seen += 1
-
-    def pick(self) -> list[np.ndarray]:
-        number = min(self._limit, len(self._frames))
-        return [self._frames[i] for i in np.linspace(0, len(self._frames) - 1, number).round().astype(int)]

@@ -52,7 +52,8 @@ def find_checkpoint(checkpoint: str | os.PathLike[str]) -> Path:
             return folder
     names = ", ".join(bundled_checkpoints()) or "none"
     raise FileNotFoundError(
-        f"checkpoint: expected a bundled model ({names}) or a folder with {CONFIG} and {WEIGHTS}, got {str(checkpoint)!r}"
+        f"checkpoint: expected a folder with {CONFIG} and {WEIGHTS}, or the name of a bundled model ({names}), found "
+        f"none in {checkpoint}"
     )
 
 

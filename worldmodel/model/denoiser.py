@@ -6,7 +6,8 @@ is known is at level 0. Block-causal and bidirectional attention in time are two
 Sources: OpenAI, 2024, "Video generation models as world simulators" (a diffusion transformer that predicts clean
 patches); Chen et al., 2024, "Diffusion Forcing" (noise levels by frame); Frans et al., 2024, "One Step Diffusion via
 Shortcut Models" (the size of the sampling step as a condition); Hafner et al., 2025, "Training Agents Inside of
-Scalable World Models" (shortcut forcing in x-space, agent tokens that nothing reads).
+Scalable World Models" (shortcut forcing in x-space, agent tokens that nothing reads); Karras et al., 2022, "Elucidating
+the Design Space of Diffusion-Based Generative Models", section 5 (the network adds to what is known without it).
 
 Shapes: B batch, T latent frames, h w latent grid, C latent channels, S tokens a frame, D width, L words,
 r ticks in a latent frame, A width of an action vector.
@@ -65,6 +66,9 @@ class DenoiserInput:
         step_size: int64 (B,), index into `STEP_SIZES`.
         causal: Whether frames see no later ones.
         periodic: Whether the end of the video meets its start.
+        before: (B, h, w, C), the latent frame before the first one, at its noise level, where there is a past;
+            `None` for none.
+        before_sigma: (B, h, w), its noise levels; 1 where there is no past.
     """
 
     latents: Tensor
@@ -77,6 +81,18 @@ class DenoiserInput:
     step_size: Tensor
     causal: bool = True
     periodic: bool = False
+    before: Tensor | None = None
+    before_sigma: Tensor | None = None
+
+    def previous(self) -> tuple[Tensor, Tensor]:
+        """Returns the frame before each one, (B, T, h, w, C), and its noise levels; pure noise of size 0 for none."""
+        if self.periodic:
+            return self.latents.roll(1, 1), self.sigma.roll(1, 1)
+        before, sigma = self.before, self.before_sigma
+        if before is None or sigma is None:
+            before, sigma = torch.zeros_like(self.latents[:, 0]), torch.ones_like(self.sigma[:, 0])
+        latents = torch.cat([before[:, None].to(self.latents.dtype), self.latents[:, :-1]], dim=1)
+        return latents, torch.cat([sigma[:, None].to(self.sigma.dtype), self.sigma[:, :-1]], dim=1)
 
 
 @dataclass(slots=True)
@@ -84,7 +100,7 @@ class DenoiserOutput:
     """What the denoiser says.
 
     Attributes:
-        latents: (B, T, h, w, C), prediction of the clean latents.
+        latents: float32 (B, T, h, w, C), prediction of the clean latents.
         action_logits: (B, T, r, A), of the actions that led to each frame.
         policy_logits: (B, T, r, A), of the player's next actions, those that lead to the following frame.
         reward_logits: (B, T, REWARD_BINS), of the reward that came with each frame.
@@ -127,11 +143,11 @@ class Denoiser(nn.Module):
         self.action_shape = (frames_per_latent, action_width)
         self.num_extra = config.registers + 2
 
-        self.from_latent = nn.Linear(site + config.patch**2, width)
+        self.from_latent = nn.Linear(2 * (site + config.patch**2), width)
         self.places = PlaceEmbedding(width)
         self.extra_tokens = nn.Parameter(0.5 * torch.randn(self.num_extra, width))
         self.from_action = nn.Sequential(
-            nn.Linear(frames_per_latent * action_width, width), nn.SiLU(), nn.Linear(width, width)
+            nn.Linear(frames_per_latent * action_width, width), Norm(width), nn.SiLU(), nn.Linear(width, width)
         )
         self.action_null = nn.Parameter(torch.zeros(width))
         self.from_sigma = nn.Sequential(nn.Linear(2 * _LEVEL_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
@@ -140,16 +156,38 @@ class Denoiser(nn.Module):
         self.transformer = Transformer(config.transformer, conditioned=True)
         self.norm = Norm(width)
         self.modulation = nn.Linear(width, 2 * width)
+        self.likeness = nn.Linear(width, 1)
         self.to_latent = nn.Linear(width, site)
         self.to_action = nn.Linear(width, frames_per_latent * action_width)
         self.to_policy = nn.Linear(width, frames_per_latent * action_width)
         self.to_reward = nn.Linear(width, REWARD_BINS)
         self.to_termination = nn.Linear(width, 1)
-        for head in (self.modulation, self.to_latent, self.to_action, self.to_policy, self.to_reward):
+        for head in (self.modulation, self.likeness, self.to_latent, self.to_action, self.to_policy, self.to_reward):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
+        for table in (self.step_size, self.mode):  # next to the action, which must be heard among them
+            nn.init.normal_(table.weight, std=0.1)
+        nn.init.ones_(self.likeness.bias)  # a correlation of .73: that of the block world, in steps of a tenth second
         nn.init.zeros_(self.to_termination.weight)
         nn.init.constant_(self.to_termination.bias, -5.0)  # ends are rare
+
+    @torch.no_grad()
+    def make_actions_heard(self, rest: Tensor) -> None:
+        """Begins with an embedding of actions that tells any two of them well apart.
+
+        Most of an action says what is not done, the same in nearly all of them: beside so much that never changes, a
+        network of ordinary initialisation hardly notices the rest.
+
+        Args:
+            rest: (A,), the action that does nothing; what is measured is the difference to it.
+        """
+        first, last = self.from_action[0], self.from_action[-1]
+        assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
+        nn.init.normal_(first.weight, std=0.3)
+        nn.init.normal_(first.bias, std=0.3)
+        first.bias.sub_(first.weight @ rest.repeat(self.action_shape[0]).to(first.weight))
+        nn.init.normal_(last.weight, std=1.5 / last.in_features**0.5)
+        nn.init.zeros_(last.bias)
 
     def forward(
         self, inputs: DenoiserInput, past: list[Past] | None = None, past_mask: Tensor | None = None
@@ -180,10 +218,11 @@ class Denoiser(nn.Module):
         x = self.norm(x)
         patches = num_tokens(h, w, self.config.patch)
         shift, scale = self.modulation(nn.functional.silu(condition)).unsqueeze(2).chunk(2, dim=-1)
-        latents = self.to_latent(torch.addcmul(shift, x[:, :, :patches], 1 + scale))
+        likeness = self.likeness(nn.functional.silu(condition)).squeeze(-1).float().sigmoid().clamp(max=_ALIKE)
+        change = self.to_latent(torch.addcmul(shift, x[:, :, :patches], 1 + scale))
         action, agent = x[:, :, -2], x[:, :, -1]
         return DenoiserOutput(
-            latents=unpatchify(latents, h, w, self.config.patch),
+            latents=unpatchify(change, h, w, self.config.patch) + foreseen(inputs, likeness),
             action_logits=self.to_action(action).unflatten(-1, self.action_shape),
             policy_logits=self.to_policy(agent).unflatten(-1, self.action_shape),
             reward_logits=self.to_reward(agent),
@@ -195,8 +234,11 @@ class Denoiser(nn.Module):
         """Returns the tokens (B, T, S, D), and the embedded actions (B, T, D)."""
         _, _, h, w, _ = inputs.latents.shape
         dtype = self.from_latent.weight.dtype
-        # The noise level of each site goes in beside it: a part of a frame may be known while the rest is not.
-        sites = torch.cat([inputs.latents.to(dtype), inputs.sigma[..., None].to(dtype)], dim=-1)
+        # The noise level of each site goes in beside it: a part of a frame may be known while the rest is not. So does
+        # the same place in the frame before: most of a frame is to be found there, a little further on.
+        previous, previous_sigma = inputs.previous()
+        parts = (inputs.latents, inputs.sigma[..., None], previous, previous_sigma[..., None])
+        sites = torch.cat([part.to(dtype) for part in parts], dim=-1)
         patches = self.from_latent(patchify(sites, self.config.patch))  # (B, T, h w / p^2, D)
         action = self.from_action(inputs.actions.flatten(2).to(dtype))
         action = torch.where(inputs.action_null[..., None], self.action_null.to(action.dtype), action)
@@ -247,11 +289,39 @@ class Denoiser(nn.Module):
             "text_mask": (inputs.text_mask, (batch, words)),
             "step_size": (inputs.step_size, (batch,)),
         }
+        if inputs.before is not None:
+            expected["before"] = (inputs.before, (batch, h, w, self.channels))
+        if inputs.before_sigma is not None:
+            expected["before_sigma"] = (inputs.before_sigma, (batch, h, w))
         for name, (tensor, wanted) in expected.items():
             if tensor.shape != wanted:
                 raise ValueError(f"{name}: expected shape {wanted} beside latents {shape}, got {tuple(tensor.shape)}")
 
 
+def foreseen(inputs: DenoiserInput, likeness: Tensor) -> Tensor:
+    """Returns the best guess of the clean latents that needs no look at the picture, float32 (B, T, h, w, C).
+
+    It is the mean of a normal distribution: latents have variance 1, those of a frame correlate with those of the one
+    before, and both are seen through their noise. The network adds what this does not know. So a clean frame is kept as
+    it is, and a new one begins as the one before, as far as that can be expected.
+
+    Args:
+        inputs: What the denoiser looks at.
+        likeness: (B, T) in [0, 1), the correlation of each frame with the one before.
+    """
+    z, sigma = inputs.latents.float(), inputs.sigma.float()[..., None]
+    previous, previous_sigma = (part.float() for part in inputs.previous())
+    previous_sigma = previous_sigma[..., None]
+    likeness = likeness.float()[:, :, None, None, None]
+    signal = 1 - previous_sigma
+    power = signal.square() + previous_sigma.square()
+    mean = likeness * signal * previous / power
+    variance = 1 - likeness.square() * signal.square() / power
+    signal = 1 - sigma
+    return mean + variance * signal * (z - signal * mean) / (variance * signal.square() + sigma.square())
+
+
+_ALIKE = 0.999
 _LEVEL_FEATURES = 16
 
 

@@ -56,7 +56,7 @@ def read_starts(folder: Path) -> Starts | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            prompts = json.loads(file.metadata()["prompts"])
+            prompts = [str(prompt) for prompt in json.loads(file.metadata()["prompts"])]
             starts = Starts(file.get_tensor("latents"), file.get_tensor("actions"), prompts)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: expected the starts of a checkpoint, got a damaged file ({error})") from None

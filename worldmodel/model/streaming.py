@@ -28,12 +28,14 @@ class DreamState:
         text: Words of the prompt in force, and which are there: (B, L, D), bool (B, L).
         null_text: The same for no prompt, for guidance.
         latents: The latest latent frame, (B, h, w, C); zeros before the first.
+        seen: The same with the noise at which it is remembered.
     """
 
     cache: StreamingCache
     text: tuple[Tensor, Tensor]
     null_text: tuple[Tensor, Tensor]
     latents: Tensor
+    seen: Tensor
 
     def select(self, items: Tensor) -> "DreamState":
         """Returns the state of some items of the batch, in that order; an item may come more than once."""
@@ -42,6 +44,7 @@ class DreamState:
             text=(self.text[0][items], self.text[1][items]),
             null_text=(self.null_text[0][items], self.null_text[1][items]),
             latents=self.latents[items],
+            seen=self.seen[items],
         )
 
     def expand(self, number: int) -> "DreamState":
@@ -55,6 +58,7 @@ class DreamState:
             text=(_repeat(self.text[0], number), _repeat(self.text[1], number)),
             null_text=(_repeat(self.null_text[0], number), _repeat(self.null_text[1], number)),
             latents=_repeat(self.latents, number),
+            seen=_repeat(self.seen, number),
         )
 
 
@@ -88,6 +92,7 @@ def join(states: Sequence[DreamState]) -> DreamState:
         text=_join_text([state.text for state in states]),
         null_text=_join_text([state.null_text for state in states]),
         latents=torch.cat([state.latents for state in states]),
+        seen=torch.cat([state.seen for state in states]),
     )
 
 
@@ -132,11 +137,13 @@ def begin(model: WorldModel, prompts: Sequence[str], height: int, width: int) ->
     """
     h, w = model.grid(height, width)
     batch = len(prompts)
+    nothing = torch.zeros(batch, h, w, model.config.compression.channels, device=model.device)
     return DreamState(
         cache=model.start_cache(batch, height, width),
         text=model.embed_prompts(prompts),
         null_text=model.embed_prompts([""] * batch),
-        latents=torch.zeros(batch, h, w, model.config.compression.channels, device=model.device),
+        latents=nothing,
+        seen=nothing,
     )
 
 
@@ -196,20 +203,35 @@ def imagine(
         sigma = torch.full(z.shape[:-1], level, device=z.device)
 
         def predict(
-            acts: Tensor, text: tuple[Tensor, Tensor], mask: Tensor, z: Tensor = z, sigma: Tensor = sigma
+            acts: Tensor,
+            text: tuple[Tensor, Tensor],
+            *,
+            with_past: bool = True,
+            z: Tensor = z,
+            sigma: Tensor = sigma,
         ) -> Tensor:
-            inputs = model.inputs(z[:, None], sigma[:, None], actions=acts, text=text, step_size=size)
-            return model.denoiser(inputs, past, mask).latents[:, 0].float()
+            before, before_sigma = _before(model, state, with_past)
+            inputs = model.inputs(
+                z[:, None],
+                sigma[:, None],
+                actions=acts,
+                text=text,
+                step_size=size,
+                before=before,
+                before_sigma=before_sigma,
+            )
+            seen = mask if with_past else torch.zeros_like(mask)
+            return model.denoiser(inputs, past, seen).latents[:, 0].float()
 
-        x_hat = predict(acts, state.text, mask)
+        x_hat = predict(acts, state.text)
         nulls = {}
         for name in needed(guidance):
             if name == "text":
-                nulls[name] = predict(acts, state.null_text, mask)
+                nulls[name] = predict(acts, state.null_text)
             elif name == "action":
-                nulls[name] = predict(torch.zeros_like(acts), state.text, mask)
+                nulls[name] = predict(torch.zeros_like(acts), state.text)
             else:
-                nulls[name] = predict(acts, state.text, torch.zeros_like(mask))
+                nulls[name] = predict(acts, state.text, with_past=False)
         x_hat = combine(x_hat, nulls, guidance)
         first = x_hat if first is None else first
         z = euler_step(z, x_hat, sigma, torch.full_like(sigma, following))
@@ -229,14 +251,26 @@ def _remember(
     """Writes a finished frame into the cache, and reads the heads in the same pass."""
     level = model.config.denoiser.context_noise
     noisy = (1 - level) * latents + level * draw_noise(latents.shape, generators).to(latents.device)
-    output = model.denoiser(model.inputs(noisy[:, None], level, actions=actions, text=state.text), past, mask)
+    before, before_sigma = _before(model, state)
+    inputs = model.inputs(
+        noisy[:, None], level, actions=actions, text=state.text, before=before, before_sigma=before_sigma
+    )
+    output = model.denoiser(inputs, past, mask)
     return DreamStep(
-        replace(state, cache=state.cache.write(output.written), latents=latents),
+        replace(state, cache=state.cache.write(output.written), latents=latents, seen=noisy),
         latents,
         output,
         revision=torch.zeros(len(latents), device=latents.device),
         residual=_distance(output.latents[:, 0].float(), latents),
     )
+
+
+def _before(model: WorldModel, state: DreamState, with_past: bool = True) -> tuple[Tensor, Tensor]:
+    """Returns the latest frame as it is remembered, (B, h, w, C), and its noise levels, (B, h, w)."""
+    known = (state.cache.count > 0) & with_past
+    sigma = torch.where(known, model.config.denoiser.context_noise, 1.0)
+    seen = torch.where(known[:, None, None, None], state.seen, 0.0)
+    return seen, sigma[:, None, None].expand(seen.shape[:-1])
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 
 from worldmodel.data.action_codec import ActionCodec
 from worldmodel.model.cache import StreamingCache, empty_cache
-from worldmodel.model.checkpoint import find_checkpoint, from_plain, read_config, read_tensors, to_plain, write_checkpoint
+from worldmodel.model.checkpoint import (
+    find_checkpoint,
+    from_plain,
+    read_config,
+    read_tensors,
+    to_plain,
+    write_checkpoint,
+)
 from worldmodel.model.compression import CompressionNetwork, to_float, to_uint8
 from worldmodel.model.denoiser import Denoiser, DenoiserInput, num_tokens
 from worldmodel.model.heads import FactorDistribution
@@ -79,6 +86,8 @@ class WorldModel(nn.Module):
             action_width=0 if self.codec is None else self.codec.width,
             latent_seconds=self.latent_seconds,
         )
+        if self.codec is not None:
+            self.denoiser.make_actions_heard(torch.from_numpy(self.codec.rest))
         self.text = TextEncoder(config.text, config.denoiser.transformer.width)
 
     @property
@@ -289,6 +298,8 @@ class WorldModel(nn.Module):
         step_size: int = 0,
         causal: bool = True,
         periodic: bool = False,
+        before: Tensor | None = None,
+        before_sigma: Tensor | None = None,
     ) -> DenoiserInput:
         """Fills in what is not given of the denoiser's input: no action, no prompt.
 
@@ -302,6 +313,8 @@ class WorldModel(nn.Module):
             step_size: Index into `STEP_SIZES`.
             causal: Whether frames see no later ones.
             periodic: Whether the end meets the start.
+            before: (B, h, w, C), the latent frame before the first one; `None` for none.
+            before_sigma: (B, h, w), its noise levels.
         """
         batch, num_frames = latents.shape[:2]
         if actions is None:
@@ -323,6 +336,8 @@ class WorldModel(nn.Module):
             step_size=torch.full((batch,), step_size, dtype=torch.int64, device=latents.device),
             causal=causal,
             periodic=periodic,
+            before=before,
+            before_sigma=before_sigma,
         )
 
 

@@ -22,7 +22,7 @@ from worldmodel.training.noising import NoisePlan
 
 ACTION_WEIGHT, POLICY_WEIGHT, REWARD_WEIGHT, TERMINATION_WEIGHT = 0.02, 0.02, 0.02, 0.05
 """Weights of the other losses beside that of the latents, whose scale is that of their variance, 1."""
-RAMP_FLOOR = 0.3
+RAMP_FLOOR = 0.6
 """Weight of latents at pure noise; it rises evenly to 1 for clean ones."""
 
 

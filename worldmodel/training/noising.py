@@ -35,11 +35,18 @@ class Pattern(Enum):
     BLOCK = "block"
     """A rectangle of each frame is known, or all but it: spatial editing."""
     HISTORY = "history"
-    """Frames are known with a chance that is drawn for the clip, the rest has a level each: streaming."""
+    """Most frames are known, by a chance that is drawn for the clip, the rest has a level each: streaming."""
 
 
-CAUSAL_MIX = {Pattern.HISTORY: 0.6, Pattern.INDEPENDENT: 0.2, Pattern.PREFIX: 0.2}
+CAUSAL_MIX = {Pattern.HISTORY: 0.8, Pattern.INDEPENDENT: 0.1, Pattern.PREFIX: 0.1}
 """Shares of the patterns in batches in which frames see no later ones."""
+
+PURE_NOISE = {True: 0.3, False: 0.15}
+"""Share of pure noise among the levels, in causal batches and in others.
+
+Few-step sampling begins there, and most of what there is to know is decided there. A frame that shows through its noise
+tells more of what happened than the action does: actions are learned from frames that do not, after a known one.
+"""
 
 BIDIRECTIONAL_MIX = {
     Pattern.SHARED: 0.3,
@@ -67,7 +74,7 @@ class NoisingConfig:
 
     text_dropout: float = 0.15
     action_dropout: float = 0.1
-    action_noise: float = 0.2
+    action_noise: float = 0.1
     clean_noise: float = 0.3
 
 
@@ -125,13 +132,13 @@ def draw_plan(
         if num_frames > 1:
             unknown[i] = _unknown(pattern, num_frames, grid, generator)
         shared[i] = pattern is not Pattern.INDEPENDENT and not causal and float(_uniform(generator)) < 0.75
-    levels = _levels((batch, num_frames), step_size, generator)
+    levels = _levels((batch, num_frames), step_size, PURE_NOISE[causal], generator)
     levels = torch.where(shared[:, None], levels[:, :1], levels)
     clean = _clean_levels((batch, num_frames), causal, context_noise, config.clean_noise, generator)
     sigma = torch.where(unknown, levels[:, :, None, None], clean[:, :, None, None])
 
     noisy_actions = torch.rand(batch, generator=generator) < config.action_noise
-    action_levels = _levels((batch, num_frames), 0, generator)
+    action_levels = _levels((batch, num_frames), 0, PURE_NOISE[False], generator)
     # A level for each, one for all, or nothing known of the actions at all: as inverse dynamics starts.
     kind = torch.randint(3, (batch,), generator=generator)[:, None]
     action_levels = torch.where(kind == 1, action_levels[:, :1], torch.where(kind == 2, 1.0, action_levels))
@@ -163,7 +170,7 @@ def _unknown(pattern: Pattern, num_frames: int, grid: tuple[int, int], generator
         if not frames.any():
             frames[num_frames // 2] = True
     elif pattern in (Pattern.FRAMES, Pattern.HISTORY):
-        chance = _uniform(generator) * (0.8 if pattern is Pattern.HISTORY else 0.9)
+        chance = 0.3 + 0.6 * _uniform(generator) if pattern is Pattern.HISTORY else 0.9 * _uniform(generator)
         frames = torch.rand(num_frames, generator=generator) >= chance
         if not frames.any():
             frames[count(0, num_frames)] = True
@@ -186,14 +193,13 @@ def _block(grid: tuple[int, int], generator: torch.Generator) -> Tensor:
     return inside if float(_uniform(generator)) < 0.5 else ~inside
 
 
-def _levels(shape: tuple[int, int], step_size: int, generator: torch.Generator) -> Tensor:
+def _levels(shape: tuple[int, int], step_size: int, pure_noise: float, generator: torch.Generator) -> Tensor:
     """Draws noise levels in (0, 1]: multiples of the step, or, for tiny steps, mostly in the middle and often 1."""
     size = STEP_SIZES[step_size]
     if size:
         return torch.randint(1, round(1 / size) + 1, shape, generator=generator) * size
     levels = torch.randn(shape, generator=generator).sigmoid()
-    # Few-step sampling begins at pure noise, and most of what there is to know is decided there.
-    return torch.where(torch.rand(shape, generator=generator) < 0.15, 1.0, levels)
+    return torch.where(torch.rand(shape, generator=generator) < pure_noise, 1.0, levels)
 
 
 def _clean_levels(

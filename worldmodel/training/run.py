@@ -23,6 +23,7 @@ from worldmodel.data.files import write_json
 from worldmodel.data.store import Bucket, EpisodeStore
 from worldmodel.data.store_files import EpisodeRecord
 from worldmodel.model.compression import psnr, to_float
+from worldmodel.model.starts import Starts
 from worldmodel.model.world_model import WorldModel
 from worldmodel.training.evaluation import HeldOutClips, action_sensitivity, evaluate_prediction, held_out_clips
 from worldmodel.training.latents import LatentBucket, compress_store
@@ -160,6 +161,8 @@ class Run:
             self.model.save(self.folder / "checkpoint")
             if clips is None:
                 return {}
+            seen = clips.context  # dreams may begin with what evaluations begin with
+            Starts(clips.latents[:, :seen], clips.actions[:, :seen], clips.captions).save(self.folder / "checkpoint")
             figures = self._evaluate(clips, folder / "samples", f"step_{trainer.clock.step:06d}")
             write_json(self.folder / "report.json", {"step": trainer.clock.step, **figures})
             return figures
