@@ -158,21 +158,17 @@ class ImaginedVectorEnv(VectorEnv):
         terminations, truncations = terminations & ~restarts, truncations & ~restarts
         over = terminations | truncations
         each = [self._core.info(i, moment) for i in range(self.num_envs)]
-        again = restarts
-        if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            again = over
-        finals = {
-            i: {"final_obs": self._frames[i, -1].copy(), "final_info": each[i]} for i in np.flatnonzero(again).tolist()
-        }
-        if again.any():
-            self._restart(np.flatnonzero(again).tolist(), self._options)
+        at_once = self.autoreset_mode == AutoresetMode.SAME_STEP
+        fresh = np.flatnonzero(over if at_once else restarts).tolist()
+        if fresh:
+            finals = {i: {"final_obs": self._frames[i, -1].copy(), "final_info": each[i]} for i in fresh}
+            self._restart(fresh, self._options)
+            for i in fresh:
+                each[i] = self._core.info(i) | (finals[i] if at_once else {})
         infos: dict[str, Any] = {}
-        for i in range(self.num_envs):
-            info = each[i]
-            if again[i]:
-                info = self._core.info(i) | (finals[i] if self.autoreset_mode == AutoresetMode.SAME_STEP else {})
+        for i, info in enumerate(each):
             infos = self._add_info(infos, info, i)
-        self._over = np.zeros_like(over) if self.autoreset_mode == AutoresetMode.SAME_STEP else over
+        self._over = np.zeros_like(over) if at_once else over
         return self._frames[:, -1].copy(), rewards, terminations, truncations, infos
 
     def set_prompt(self, prompt: str | Sequence[str]) -> None:

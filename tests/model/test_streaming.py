@@ -69,7 +69,8 @@ def remembering_attention(window: int, sinks: int, latent_seconds: float):
     """
 
     def over_time(self, x, geometry, past):
-        queries, keys, values = self.project(x)  # (B, T, S, N, E)
+        queries_keys, values = self.project(x)
+        queries, keys = queries_keys.unbind(3)  # (B, T, S, N, E)
         read = torch.zeros_like(queries)
         for t in range(x.shape[1]):
             seen = [s for s in range(t + 1) if t - s <= window or s < sinks]

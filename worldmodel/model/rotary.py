@@ -18,19 +18,29 @@ SHORTEST_PATCHES, LONGEST_PATCHES = 2.0, 200.0
 """Periods of the fastest and of the slowest rotation in space, in patches."""
 
 
-def rotate(x: Tensor, angles: Tensor) -> Tensor:
+def turns(angles: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns what `turn` needs of angles (..., E / 2): cosines and signed sines, (..., E) each."""
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotates pairs of channels.
 
     Args:
         x: (..., E).
-        angles: (..., E / 2), broadcast against `x`.
+        cos: (..., E) from `turns`, broadcast against `x`.
+        sin: Likewise.
 
     Returns:
         (..., E) of the dtype of `x`.
     """
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    return torch.addcmul(x * cos.to(x.dtype), x.roll(x.shape[-1] // 2, -1), sin.to(x.dtype))
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotates pairs of channels of x (..., E) by angles (..., E / 2); see `turn`."""
+    return turn(x, *turns(angles))
 
 
 def space_angles(height: int, width: int, num_extra: int, head_width: int) -> Tensor:

@@ -10,14 +10,14 @@ Sources: Peebles & Xie, 2023, "Scalable Diffusion Models with Transformers", sec
 Shapes: B batch, T latent frames, S tokens a frame, L words, N heads, E width of a head, D width, R remembered frames.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from worldmodel.model.rotary import rotate
+from worldmodel.model.rotary import turn, turns
 
 
 @dataclass(kw_only=True, slots=True)
@@ -99,6 +99,13 @@ class Geometry:
     num_unread: int = 0
     space_mask: Tensor | None = None
     time_mask: Tensor | None = None
+    space_turns: tuple[Tensor, Tensor] = field(init=False)
+    time_turns: tuple[Tensor, Tensor] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Computes the turns of queries and keys, (B, T, S, 2, N, E), once for all blocks."""
+        self.space_turns = turns(self.space_angles[:, None, None])
+        self.time_turns = None if self.time_angles is None else turns(self.time_angles[..., None, None, None, :])
 
 
 _FEW_PAIRS = 128 * 128
@@ -150,16 +157,16 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(config.width, config.width, bias=False)
         self.query_norm, self.key_norm = Norm(config.head_width), Norm(config.head_width)
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns normalised queries, normalised keys and values, (B, T, S, N, E) each, of x (B, T, S, D)."""
-        queries, keys, values = self.qkv(x).unflatten(-1, (3, -1, self.head_width)).unbind(-3)
-        return self.query_norm(queries), self.key_norm(keys), values
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns normalised queries and keys, (B, T, S, 2, N, E), and values (B, T, S, N, E), of x (B, T, S, D)."""
+        parts = self.qkv(x).unflatten(-1, (3, -1, self.head_width))
+        scales = torch.stack([self.query_norm.scale, self.key_norm.scale])[:, None]
+        return F.layer_norm(parts[..., :2, :, :], (self.head_width,)) * scales, parts[..., 2, :, :]
 
     def over_space(self, x: Tensor, geometry: Geometry) -> Tensor:
         """Lets each token read its own frame. x: (B, T, S, D); returns the same shape."""
-        q, k, v = self.project(x)
-        angles = geometry.space_angles[:, None]  # (S, 1, E / 2)
-        q, k = rotate(q, angles), rotate(k, angles)
+        qk, v = self.project(x)
+        q, k = turn(qk, *geometry.space_turns).unbind(3)
         q, k, v = (part.flatten(0, 1).transpose(1, 2) for part in (q, k, v))  # (B T, N, S, E)
         readable = x.shape[2] - geometry.num_unread
         read = attend(q, k[:, :, :readable], v[:, :, :readable], geometry.space_mask)
@@ -167,11 +174,10 @@ class SelfAttention(nn.Module):
 
     def over_time(self, x: Tensor, geometry: Geometry, past: Past | None) -> tuple[Tensor, KeysValues]:
         """Lets each token read the same token of other frames. x: (B, T, S, D); returns the same shape, and keys."""
-        assert geometry.time_angles is not None
-        q, k, v = self.project(x)
-        fresh = KeysValues(k, v)
-        angles = geometry.time_angles[..., None, None, :]  # (T, 1, 1, E / 2)
-        q, k = rotate(q, angles), rotate(k, angles)
+        assert geometry.time_turns is not None
+        qk, v = self.project(x)
+        fresh = KeysValues(qk[..., 1, :, :], v)
+        q, k = turn(qk, *geometry.time_turns).unbind(3)
         q, k, v = (part.permute(0, 2, 3, 1, 4) for part in (q, k, v))  # (B, S, N, T, E)
         if past is not None:
             k, v = torch.cat([past.keys, k], dim=3), torch.cat([past.values, v], dim=3)
