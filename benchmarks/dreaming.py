@@ -22,6 +22,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def steps(checkpoint: str, num_steps: int) -> list[Contender]:
         found.append(
             contender(
                 f"step of {batch} dream{'s' if batch > 1 else ''}",
-                lambda core=core, actions=actions: core.step(actions),
+                partial(core.step, actions),
                 frames=batch * core.model.frames_per_latent,
             )
         )
@@ -126,10 +127,12 @@ def parts(model: WorldModel, state: DreamState, num_steps: int) -> list[Contende
     past, mask = state.cache.read()
     context = model.config.denoiser.context_noise
     sigma = torch.full_like(noise[..., 0], 0.5)
-    before = {"before": state.seen, "before_sigma": torch.full_like(sigma, context)}
+    context_sigma = torch.full_like(sigma, context)
 
     def one_pass() -> Any:
-        inputs = model.inputs(noise[:, None], sigma[:, None], actions=acts, text=state.text, **before)
+        inputs = model.inputs(
+            noise[:, None], sigma[:, None], actions=acts, text=state.text, before=state.seen, before_sigma=context_sigma
+        )
         return finished(model.denoiser(inputs, past, mask))
 
     written = one_pass().written
@@ -184,7 +187,7 @@ def long_dream(core: Imagination, yardstick: Contender, num_steps: int) -> dict[
     plain: dict[int, list[float]] = {end: [] for end in windows}
     memory: dict[int, float] = {}
     for step in range(num_steps):
-        spent = seconds(lambda step=step: core.step([actions[step % len(actions)]]))
+        spent = seconds(partial(core.step, [actions[step % len(actions)]]))
         for end, inside in windows.items():
             if step in inside:
                 times[end].append(spent)

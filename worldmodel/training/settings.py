@@ -80,11 +80,11 @@ class DenoiserTraining(TrainerConfig):
     """
 
     clip_latents: int = 16
-    single_share: float = 0.1
-    short_share: float = 0.15
-    still_share: float = 0.1
+    single_share: float = 0.05
+    short_share: float = 0.5
+    still_share: float = 0.08
     causal_share: float = 0.7
     periodic_share: float = 0.03
     shortcut_share: float = 0.25
-    shortcut_after: int = 500
+    shortcut_after: int = 1000
     noising: NoisingConfig = field(default_factory=NoisingConfig)
