@@ -36,7 +36,8 @@ class Beginnings:
         """
         self._model, self._actions, self._size = model, actions, size
         # Latent frames of another size cannot be begun with.
-        fits = starts is not None and tuple(starts.latents.shape[2:4]) == model.grid(*size)
+        site = (*model.grid(*size), model.config.compression.channels)
+        fits = starts is not None and tuple(starts.latents.shape[2:]) == site
         self.bundled = starts if fits else None
         config = model.config.denoiser
         self.max_latents = config.sinks + config.window

@@ -8,6 +8,7 @@ Shapes: B batch, T latent frames, S tokens a frame, N heads, E width of a head.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -43,6 +44,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     return turn(x, *turns(angles))
 
 
+@lru_cache(maxsize=64)
 def space_angles(height: int, width: int, num_extra: int, head_width: int) -> Tensor:
     """Returns the angles of the tokens of one frame.
 
@@ -56,7 +58,7 @@ def space_angles(height: int, width: int, num_extra: int, head_width: int) -> Te
         head_width: E, divisible by 4.
 
     Returns:
-        (S, E / 2), S = height * width + num_extra.
+        (S, E / 2), S = height * width + num_extra; the same tensor for the same arguments, not to be changed.
     """
     frequencies = _frequencies(head_width // 4, SHORTEST_PATCHES, LONGEST_PATCHES)
     rows = (torch.arange(height) - (height - 1) / 2)[:, None] * frequencies

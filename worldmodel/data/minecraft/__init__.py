@@ -14,7 +14,12 @@ from typing import Any
 from worldmodel.data.minecraft.codec import Codec
 from worldmodel.data.minecraft.dictionary import BUTTONS, ITEM_ACTIONS, KEYS, action_space, no_op
 from worldmodel.data.minecraft.gamefactory import GameFactoryCodec
+from worldmodel.data.minecraft.minedojo import MineDojoCodec
+from worldmodel.data.minecraft.minerl import MineRL04Codec, MineRL10Codec
+from worldmodel.data.minecraft.mineworld import MineWorldCodec
+from worldmodel.data.minecraft.oasis import OasisCodec
 from worldmodel.data.minecraft.teco import TecoCodec
+from worldmodel.data.minecraft.vpt_joint import VptCodec
 
 __all__ = [
     "BUTTONS",
@@ -23,7 +28,13 @@ __all__ = [
     "KEYS",
     "Codec",
     "GameFactoryCodec",
+    "MineDojoCodec",
+    "MineRL04Codec",
+    "MineRL10Codec",
+    "MineWorldCodec",
+    "OasisCodec",
     "TecoCodec",
+    "VptCodec",
     "action_space",
     "codec",
     "convert",
@@ -33,6 +44,12 @@ __all__ = [
 CODECS: dict[str, Codec] = {
     known.name: known
     for known in (
+        MineRL04Codec(),
+        MineRL10Codec(),
+        VptCodec(),
+        OasisCodec(),
+        MineWorldCodec(),
+        MineDojoCodec(),
         TecoCodec(),
         GameFactoryCodec(),
     )

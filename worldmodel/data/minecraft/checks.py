@@ -60,4 +60,4 @@ def integers(name: str, value: Any, sizes: Sequence[int]) -> list[int]:
         raise TypeError(f"{name}: expected {expected}, got {type(value).__name__} {value!r:.80}; convert them to int")
     if array.shape not in ((len(sizes),), (1, len(sizes))):
         raise ValueError(f"{name}: expected {expected}, got shape {array.shape}; pass one action, not a batch")
-    return [integer(f"{name}[{i}]", number, size) for i, (number, size) in enumerate(zip(array.flat, sizes, strict=True))]
+    return [integer(f"{name}[{i}]", array.flat[i], size) for i, size in enumerate(sizes)]
