@@ -40,3 +40,19 @@ gymnasium.register(
     entry_point="worldmodel.envs.imagined.env:ImaginedEnv",
     vector_entry_point="worldmodel.envs.imagined.vector:ImaginedVectorEnv",
 )
+
+MINERL_ID = "worldmodel/MineRL-v0"
+"""Minecraft as MineRL plays it, in another interpreter that has MineRL: `task` is one of its ids."""
+
+gymnasium.register(MINERL_ID, entry_point="worldmodel.envs.minerl.env:MineRLEnv", nondeterministic=True)
+
+PIXEL_IDS: dict[str, str] = {
+    "worldmodel/Pixels-v0": "worldmodel.envs.pixels:PixelEnv",
+    "worldmodel/ViZDoom-v0": "worldmodel.envs.vizdoom:ViZDoomEnv",
+    "worldmodel/MiniGrid-v0": "worldmodel.envs.minigrid:MiniGridEnv",
+    "worldmodel/Atari-v0": "worldmodel.envs.atari:AtariEnv",
+}
+"""Environments of other packages, as ones of pictures: any, by `env_id`, and three with captions, which need extras."""
+
+for _id, _entry_point in PIXEL_IDS.items():
+    gymnasium.register(_id, entry_point=_entry_point)

@@ -17,7 +17,6 @@ An action is a dictionary. 23 buttons are 0 (up) or 1 (held down); `camera` is `
 Source of names and bounds: MineRL 1.0, `minerl/herobraine/env_specs/human_controls.py`; VPT, `agent.py`.
 """
 
-from collections.abc import Mapping
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -25,42 +24,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from worldmodel.data.minecraft.checks import numbers
+from worldmodel.data.minecraft.dictionary import (  # noqa: F401 - used here, or named here for whoever imports them
+    BUTTONS,
+    CAMERA_LIMIT_DEGREES,
+    KEYS,
+    Action,
+    action_space,
+    no_op,
+    plain_action,
+)
 from worldmodel.envs.voxel.controls import Controls
 
-BUTTONS: tuple[str, ...] = (
-    "ESC",
-    "attack",
-    "back",
-    "drop",
-    "forward",
-    "hotbar.1",
-    "hotbar.2",
-    "hotbar.3",
-    "hotbar.4",
-    "hotbar.5",
-    "hotbar.6",
-    "hotbar.7",
-    "hotbar.8",
-    "hotbar.9",
-    "inventory",
-    "jump",
-    "left",
-    "pickItem",
-    "right",
-    "sneak",
-    "sprint",
-    "swapHands",
-    "use",
-)
-"""The 23 keys that are up (0) or down (1)."""
-
-KEYS: tuple[str, ...] = (*BUTTONS[:3], "camera", *BUTTONS[3:])
-"""All 24 keys, in the order of the action space."""
-
-CAMERA_LIMIT_DEGREES = 180.0
-"""Bound of both camera values, per tick."""
-
-Action = Mapping[str, Any]
+_DISCRETE_ADVICE = "for integer actions make the environment with its discrete preset"
 
 _FIELDS: dict[str, str] = {"pickItem": "pick_item", "swapHands": "swap_hands"}
 _FIELDS |= {name: name for name in BUTTONS if not name.startswith(("hotbar", "ESC")) and name not in _FIELDS}
@@ -71,20 +47,6 @@ _PLAIN_SEQUENCES = frozenset({np.ndarray, tuple, list})
 
 _all_buttons = itemgetter(*BUTTONS)
 _is_pressed = {0: False, 1: True}.__getitem__  # numpy scalars hash and compare like the numbers they hold
-
-
-def action_space() -> gymnasium.spaces.Dict:
-    """Returns MineRL's action space: `Discrete(2)` for each button, `camera` a float32 `Box(-180, 180, (2,))`."""
-    spaces: dict[str, gymnasium.Space] = {name: gymnasium.spaces.Discrete(2) for name in KEYS}
-    spaces["camera"] = gymnasium.spaces.Box(-CAMERA_LIMIT_DEGREES, CAMERA_LIMIT_DEGREES, (2,), np.float32)
-    return gymnasium.spaces.Dict(spaces)
-
-
-def no_op() -> dict[str, Any]:
-    """Returns a new full action that does nothing: zeros for all 24 keys, a member of `action_space()`."""
-    action: dict[str, Any] = {name: 0 for name in KEYS}
-    action["camera"] = np.zeros(2, np.float32)
-    return action
 
 
 def parse_action(action: Action) -> Controls:
@@ -105,7 +67,7 @@ def parse_action(action: Action) -> Controls:
         return _parse_partial(action)
     except Exception:
         # Some value is not a plain number, or is wrong: look at each with care, and explain.
-        return _parse_partial(_checked(action))
+        return _parse_partial(plain_action(action, "action", _DISCRETE_ADVICE))
 
 
 def _parse_full(action: Action) -> Controls:
@@ -158,67 +120,6 @@ def _camera(value: Any) -> tuple[float, float]:
     raise ValueError
 
 
-def _checked(action: Any) -> dict[str, Any]:
-    """Returns the action with every value as a plain scalar, or raises the error that explains what is wrong."""
-    if not isinstance(action, Mapping):
-        raise TypeError(
-            f"action: expected a dictionary with any of the keys {', '.join(KEYS)}, got {type(action).__name__} "
-            f"{action!r:.80}; for integer actions make the environment with its discrete preset"
-        )
-    plain: dict[str, Any] = {}
-    for name, value in action.items():
-        if name == "camera":
-            plain[name] = _checked_camera(value)
-        elif name in _KNOWN:
-            plain[name] = _checked_button(name, value)
-        else:
-            raise ValueError(f"action: expected keys among {', '.join(KEYS)}, got {name!r}; remove or rename it")
-    return plain
-
-
-def _checked_button(name: str, value: Any) -> int:
-    array = _numbers(f"action[{name!r}]", value, "0 or 1")
-    if array.shape not in ((), (1,)):
-        raise ValueError(
-            f"action[{name!r}]: expected 0 or 1, as a scalar or of shape (1,), got shape {array.shape}; "
-            "pass one environment's action, not a batch"
-        )
-    number = array.item()
-    if number != 0 and number != 1:
-        raise ValueError(f"action[{name!r}]: expected 0 or 1, got {number!r}; a button is up (0) or held down (1)")
-    return int(number)
-
-
-def _checked_camera(value: Any) -> tuple[float, float]:
-    name = "action['camera']"
-    array = _numbers(name, value, "two degrees (pitch, yaw)")
-    if array.shape not in ((2,), (1, 2)):
-        raise ValueError(
-            f"{name}: expected two degrees (pitch, yaw) of shape (2,) or (1, 2), got shape {array.shape}; "
-            "pass one environment's action, not a batch"
-        )
-    pitch, yaw = array.reshape(2).astype(np.float64).tolist()
-    if not (abs(pitch) <= CAMERA_LIMIT_DEGREES and abs(yaw) <= CAMERA_LIMIT_DEGREES):
-        raise ValueError(
-            f"{name}: expected two finite degrees (pitch, yaw) within +-180, got ({pitch!r}, {yaw!r}); "
-            "clip it, and look for NaN where it is computed"
-        )
-    return pitch, yaw
-
-
-def _numbers(name: str, value: Any, expected: str) -> np.ndarray:
-    """Returns a value as an array of bool, int or float."""
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # ragged sequences; tensors that require a gradient
-        array = np.asarray(None)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name}: expected {expected} as numbers, got {type(value).__name__} {value!r:.80}; convert it to a number"
-        )
-    return array
-
-
 _DISCRETE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("noop", {}),
     ("forward", {"forward": 1}),
@@ -262,7 +163,7 @@ def discrete_action(index: int) -> dict[str, Any]:
     if type(index) in (int, np.int64) and 0 <= index < len(DISCRETE_ACTIONS):
         return dict(_DISCRETE[index][1])
     expected = f"an integer in [0, {len(DISCRETE_ACTIONS)})"
-    array = _numbers("action", index, expected)
+    array = numbers("action", index, expected)
     if array.dtype.kind not in "iu":
         raise TypeError(f"action: expected {expected}, got {type(index).__name__} {index!r:.80}; convert it to int")
     if array.shape not in ((), (1,)):

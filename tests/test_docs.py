@@ -141,7 +141,9 @@ def test_every_player_is_listed():
     assert {row[0].strip("`") for row in table} == set(PLAYERS)
 
 
-@pytest.mark.parametrize("page", ["voxel.md", "players.md", "crafter.md", "model.md"])
+@pytest.mark.parametrize(
+    "page", ["voxel.md", "players.md", "crafter.md", "model.md", "minerl.md", "minecraft_actions.md", "other_worlds.md"]
+)
 def test_python_blocks_run(page, tmp_path):
     programs = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     assert programs

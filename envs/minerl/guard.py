@@ -11,14 +11,14 @@ therefore adopts what loses its parent (`PR_SET_CHILD_SUBREAPER`), and walks dow
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 POLL_SECONDS = 0.1
 SWEEP_SECONDS = 5.0
@@ -54,12 +54,23 @@ def guarded(work: Callable[[], None], descriptors: list[int]) -> int:
     status = None
     try:
         while status is None and not _library_has_gone(library):
-            ended, code = os.waitpid(child, os.WNOHANG)
-            if ended:
-                status = 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+            status = _status(child)
+        for _ in range(10):
+            # The library also leaves because the child has crashed, and wants to know how: it may be about to end.
+            status = _status(child) if status is None else status
+            if status is None:
+                time.sleep(POLL_SECONDS / 10)
     finally:
         _end_descendants()
     return 1 if status is None else status
+
+
+def _status(child: int) -> int | None:
+    """Returns the exit status of a process, as a shell would; `None` while it runs."""
+    ended, code = os.waitpid(child, os.WNOHANG)
+    if not ended:
+        return None
+    return 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
 
 
 def _run(work: Callable[[], None]) -> None:
@@ -93,7 +104,9 @@ def _leave(number: int, frame: Any) -> None:
 
 def _prctl(option: int, value: int) -> None:
     """Asks Linux; elsewhere there is nothing to ask."""
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, ImportError):
+        import ctypes  # not every Python has been built with it
+
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
@@ -138,7 +151,6 @@ def _processes() -> list[tuple[int, int]]:
                     if state not in (b"Z", b"X"):
                         rows.append((int(name), int(parent)))
         return rows
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], stdout=subprocess.PIPE, check=False)
-    lines = [line.split() for line in listing.stdout.decode().splitlines()]
-    own = os.getpid()
-    return [(int(line[0]), int(line[1])) for line in lines if line[2][0] != "Z" and line[0] != str(own)]
+    listing = subprocess.Popen(["ps", "-A", "-o", "pid=,ppid=,stat="], stdout=subprocess.PIPE)
+    lines = [line.split() for line in listing.communicate()[0].decode().splitlines()]
+    return [(int(line[0]), int(line[1])) for line in lines if line[2][0] != "Z" and int(line[0]) != listing.pid]

@@ -59,9 +59,7 @@ class Memory:
         offset = -(-self._used // 64) * 64
         if offset + array.nbytes > len(self._buffer):
             raise ValueError(
-                "arrays: expected at most {} bytes in one message, got {} and more".format(
-                    len(self._buffer), offset + array.nbytes
-                )
+                f"arrays: expected at most {len(self._buffer)} bytes in one message, got {offset + array.nbytes}"
             )
         np.ndarray(array.shape, array.dtype, self._buffer, offset)[...] = array
         self._used = offset + array.nbytes
@@ -77,7 +75,7 @@ class Memory:
         for length in shape:
             count *= length
         if offset < 0 or offset + count * dtype.itemsize > len(self._buffer):
-            raise Garbage("an array of shape {} at {} is outside the memory".format(shape, offset))
+            raise Garbage(f"an array of shape {shape} at {offset} is outside the memory")
         return np.ndarray(shape, dtype, self._buffer, offset).copy()
 
 
@@ -97,7 +95,7 @@ def pack(number: int, value: Any, memory: Memory | None = None) -> bytes:
         memory.clear()
     payload = json.dumps(_plain(value, memory)).encode()
     if len(payload) > MAX_BYTES:
-        raise ValueError("message: expected at most {} bytes, got {}".format(MAX_BYTES, len(payload)))
+        raise ValueError(f"message: expected at most {MAX_BYTES} bytes, got {len(payload)}")
     return HEADER.pack(MAGIC, number, len(payload), zlib.crc32(payload)) + payload
 
 
@@ -125,24 +123,24 @@ class Inbox:
         """
         head = bytes(self._pieces[: HEADER.size])
         if head[: len(MAGIC)] != MAGIC[: len(head)]:
-            raise Garbage("expected a message, got {!r}".format(bytes(self._pieces[:60])))
+            raise Garbage(f"expected a message, got {bytes(self._pieces[:60])!r}")
         if len(head) < HEADER.size:
             return None
         _, number, length, checksum = HEADER.unpack(head)
         if length > MAX_BYTES:
-            raise Garbage("a message says that it has {} bytes".format(length))
+            raise Garbage(f"a message says that it has {length} bytes")
         if len(self._pieces) < HEADER.size + length:
             return None
         payload = bytes(self._pieces[HEADER.size : HEADER.size + length])
         del self._pieces[: HEADER.size + length]
         if zlib.crc32(payload) != checksum:
-            raise Garbage("a message is damaged: {!r}".format(payload[:60]))
+            raise Garbage(f"a message is damaged: {payload[:60]!r}")
         try:
             return number, _value(json.loads(payload.decode()), self._memory)
         except Garbage:
             raise
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise Garbage("a message makes no sense: {}".format(error)) from error
+            raise Garbage(f"a message makes no sense: {error}") from error
 
 
 def _plain(value: Any, memory: Memory | None) -> Any:
@@ -164,7 +162,7 @@ def _plain(value: Any, memory: Memory | None) -> Any:
 
 def _array(value: Any, memory: Memory | None) -> dict[str, Any]:
     array = np.asarray(value)
-    said = {_TAG: "scalar" if isinstance(value, np.generic) else "array", "dtype": array.dtype.str}
+    said: dict[str, Any] = {_TAG: "scalar" if isinstance(value, np.generic) else "array", "dtype": array.dtype.str}
     said["shape"] = list(array.shape)
     if memory is None or array.nbytes <= INLINE_BYTES:
         said["bytes"] = base64.b64encode(array.tobytes()).decode()
@@ -187,11 +185,11 @@ def _value(said: Any, memory: Memory | None) -> Any:
     if kind == "tuple":
         return tuple(_value(part, memory) for part in said["parts"])
     if kind not in ("array", "scalar"):
-        raise Garbage("no such kind of value: {!r}".format(kind))
+        raise Garbage(f"no such kind of value: {kind!r}")
     dtype = np.dtype(said["dtype"])
     shape = tuple(int(length) for length in said["shape"])
     if dtype.kind not in _KINDS or any(length < 0 for length in shape):
-        raise Garbage("no such array: {} {}".format(dtype, shape))
+        raise Garbage(f"no such array: {dtype} {shape}")
     if "offset" in said:
         if memory is None:
             raise Garbage("an array lies in memory that is not there")

@@ -140,7 +140,7 @@ def test_record_goes_on_where_it_stopped(capsys, format):
 
 
 WRONG = {
-    "": "a sub-command is missing; choose one of rollout, record, train, envs",
+    "": f"a sub-command is missing; choose one of {', '.join(worldmodel.cli.COMMANDS)}",
     "fly": "unknown sub-command 'fly'",
     "rollout stepz=3": "did you mean steps?",
     "rollout steps": "expected name=value, got 'steps'",
@@ -148,7 +148,7 @@ WRONG = {
     "rollout steps=0": "steps: expected at least 1, got 0",
     "rollout steps=1,2": "expected one value, got several",
     "rollout seed=-1": "seed: expected an integer from 0 on",
-    "rollout env=nowhere": "env: expected one of crafter, gymnasium, imagined, navigate, ",
+    "rollout env=nowhere": "env: expected one of atari, crafter, gymnasium, imagined, ",
     "rollout player=nobody": "player: expected one of builder, ",
     "rollout env.name=x": "expected a setting among env.id, env.kwargs",
     "rollout env=gymnasium": "env.id: expected a value, got none",
@@ -200,7 +200,7 @@ def test_help_names_every_setting_default_and_choice():
 
 
 def test_every_choice_composes():
-    needed = ["env.id=some-v0", "player.kwargs.path=somewhere"]
+    needed = ["env.id=some-v0", "env.kwargs.env_id=some-v0", "player.kwargs.path=somewhere"]
     for group in ("env", "player"):
         for path in (settings.FOLDER / group).glob("*.yaml"):
             config = settings.load("rollout", RolloutConfig, [f"{group}={path.stem}", *needed])

@@ -102,6 +102,34 @@ def test_actions_beside_the_wrong_frames_are_noticed(tmp_path, request, world):
         assert f"one frame {when}: shifted by {shift:+d}" in problem
 
 
+def _sliding(seed, steps=120):
+    """The square goes on for a while after it was pushed."""
+    rng = np.random.default_rng(seed)
+    place, speed, actions = np.full(2, 28.0), np.zeros(2), np.repeat(rng.integers(0, len(MOVES), steps // 3), 3)
+    frames = []
+    for move in [MOVES[0], *MOVES[actions]]:
+        speed = 0.8 * speed + 0.3 * move
+        place = (place + speed) % 56
+        x, y = place.astype(int)
+        frame = np.full((64, 64, 3), 30, np.uint8)
+        frame[y : y + 8, x : x + 8] = 220
+        frames.append(frame)
+    return _episode(frames, actions.tolist(), seed)
+
+
+def test_sliding_is_no_shift(tmp_path):
+    episodes = [_sliding(seed) for seed in range(12)]
+    reports = {}
+    for shift in (0, 1, -1):
+        shifted = [_shifted(episode, shift) for episode in episodes]
+        reports[shift] = lint_store(_store(tmp_path / str(shift), TOY_SPACE, shifted))
+    scores = reports[0].figures["alignment"]
+    assert scores["-1"] > scores["0"] + 0.015 and reports[0].ok
+    assert any("as where bodies slide" in warning for warning in reports[0].warnings)
+    (problem,) = reports[-1].problems
+    assert "one frame early" in problem
+
+
 def test_actions_that_explain_nothing_are_a_warning(tmp_path, toy):
     space, episodes = toy
     rng = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from worldmodel.data import (
     read_source,
     write_episode,
 )
-from worldmodel.data.sources import crop_frame, fit_frame
+from worldmodel.data.readers.fitting import crop_frame, fit_frame
 
 
 def _record(folder, format, num_episodes=2):

@@ -14,6 +14,8 @@ from worldmodel.cli.errors import UsageError
 COMMANDS = {
     "rollout": "play an environment and make a video of it",
     "record": "record episodes of actions and frames, for training",
+    "convert": "convert recordings of other layouts",
+    "data": "describe recordings, or the data of a training run, in figures and pictures",
     "train": "train a world model of an environment, or of recordings",
     "envs": "list the environments",
 }
@@ -72,6 +74,8 @@ def _help() -> str:
         "Examples:\n"
         "  worldmodel rollout env=voxel player=explorer steps=200 seed=3\n"
         "  worldmodel record episodes=5 output=runs/mine\n"
+        "  worldmodel convert data/contractors runs/contractors\n"
+        "  worldmodel data runs/mine\n"
         "  worldmodel train env=crafter player=random output=runs/crafter\n"
         "  worldmodel record --help"
     )

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _CAPTIONS = ("caption", "caption_long")
 """All that is kept of `info`."""
 
+CHUNK_FRAMES = 1200
+"""Most frames of a recording that are read at a time, and that become one episode: a minute of Minecraft."""
+
 
 @dataclass(kw_only=True, slots=True)
 class DataConfig:
@@ -130,7 +133,7 @@ def _import(
     made.close()
     with EpisodeStoreWriter(folder, codec=codec, fps=fps, held_out_percent=data.held_out_percent) as writer:
         for path in data.folders:
-            for key, episode in read_source(path, size=size):
+            for key, episode in read_source(path, size=size, chunk_frames=CHUNK_FRAMES):
                 if should_stop():
                     return False
                 if not writer.has(key):

@@ -131,7 +131,7 @@ def _rollout(config: RolloutConfig, source: Source, folder: Path) -> int:
         }
     )
     psnr = f", PSNR {about['mean_psnr']:.1f} dB" if about.get("mean_psnr") is not None else ""
-    print(f"{files.num_steps} steps, {files.num_frames} frames, reward {files.total_reward:g}{psnr}; {ended}")
+    print(f"{files.num_steps} steps, {files.num_frames} frames, reward {round(files.total_reward, 3):g}{psnr}; {ended}")
     if source.remark:
         print(source.remark)
     print(f"{folder}/rollout.mp4, contact_sheet.png, rollout.json")

@@ -11,11 +11,12 @@ for episode in read_episodes("runs/record/explorer"):
 from worldmodel.data.episodes import Episode, EpisodeSource, EpisodeWriter, write_episode
 from worldmodel.data.lint import LintReport, lint_store
 from worldmodel.data.minari import MinariWriter, append_minari, read_minari
+from worldmodel.data.readers.vpt import read_vpt
 from worldmodel.data.recording import Format, Recording, RecordingPlan, read_episodes, read_manifest
 from worldmodel.data.sources import read_source
 from worldmodel.data.store import EpisodeStore, EpisodeStoreWriter
 from worldmodel.data.video import VideoInfo, VideoWriter, read_video, video_info, write_contact_sheet
-from worldmodel.data.vpt import VptWriter, read_vpt
+from worldmodel.data.vpt import VptWriter
 
 __all__ = [
     "Episode",

@@ -6,6 +6,9 @@ shifts -1, 0 and 1. Where actions and frames belong together, shift 0 explains m
 
 Players hold keys for long, so that an action is like the one before and all shifts explain alike. Only rows at which
 the action changes are counted.
+
+Where bodies slide, a frame may tell more of the action before than of its own, with nothing shifted. But it tells
+something new of its own, which it could not if that were one of later.
 """
 
 from collections.abc import Iterable
@@ -38,12 +41,14 @@ class Alignment:
     Attributes:
         scores: Share of the actions' variance that is explained in episodes that were not fitted on (R squared).
         confidence: [i][j] is the share of bootstrap samples in which shift i explains more than shift j.
+        news: Share of what the action of the row before leaves open of a row's own that is explained.
         num_rows: Number of rows that were counted.
         enough: Whether there was enough data to judge.
     """
 
     scores: tuple[float, ...]
     confidence: tuple[tuple[float, ...], ...]
+    news: float
     num_rows: int
     enough: bool
 
@@ -55,6 +60,10 @@ class Alignment:
     def explains(self) -> bool:
         """Returns whether the best shift explains anything."""
         return max(self.scores) >= MIN_MARGIN
+
+    def slides(self) -> bool:
+        """Returns whether frames tell of their own action, even if they tell more of the one before."""
+        return self.news >= MIN_MARGIN
 
     def is_better(self, shift: int, other: int) -> bool:
         """Returns whether one shift explains clearly more than another."""
@@ -75,7 +84,9 @@ def measure_alignment(pieces: Iterable[tuple[np.ndarray, np.ndarray]], *, seed: 
     data = [rows for frames, actions in pieces if (rows := _changing_rows(frames, actions)) is not None]
     num_rows = sum(len(x) for x, _ in data)
     if len(data) < MIN_PIECES or num_rows < MIN_ROWS:
-        return Alignment(scores=(0.0, 0.0, 0.0), confidence=((0.0,) * 3,) * 3, num_rows=num_rows, enough=False)
+        return Alignment(
+            scores=(0.0, 0.0, 0.0), confidence=((0.0,) * 3,) * 3, news=0.0, num_rows=num_rows, enough=False
+        )
     # Squared error of the regression, and of guessing the mean, for each piece, shift and column.
     errors = np.zeros((len(data), 2, len(SHIFTS), data[0][1].shape[2]))
     for parity in (0, 1):
@@ -91,6 +102,7 @@ def measure_alignment(pieces: Iterable[tuple[np.ndarray, np.ndarray]], *, seed: 
     return Alignment(
         scores=tuple(_scores(errors.sum(0, keepdims=True))[0].tolist()),
         confidence=tuple(map(tuple, confidence.tolist())),
+        news=_news(data),
         num_rows=num_rows,
         enough=True,
     )
@@ -141,6 +153,23 @@ class _Ridge:
     def _standardise(self, features: np.ndarray) -> np.ndarray:
         # Clipped, so that a few wild estimates of the flow do not decide.
         return np.clip((features - self._centre) / self._scale, -5, 5)
+
+
+def _news(data: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Returns how much better row 0 is guessed from row -1 and the features than from row -1 alone."""
+    before, own = SHIFTS.index(-1), SHIFTS.index(0)
+    errors = np.zeros((2, 2, data[0][1].shape[2]))  # without and with features; of the regression, of the mean
+    for parity in (0, 1):
+        for i in (0, 1):
+            x, y = zip(
+                *((np.concatenate([a[:, before], *[f] * i], 1), a[:, own : own + 1]) for f, a in data), strict=True
+            )
+            predict = _Ridge(np.concatenate(x[parity::2]), np.concatenate(y[parity::2]))
+            for piece in zip(x[1 - parity :: 2], y[1 - parity :: 2], strict=True):
+                errors[i] += predict.errors(*piece)[:, 0]
+    explained = errors[1, 0] < errors[1, 1]
+    known, better = errors[:, 0, explained].sum(1)
+    return float(1 - better / known) if known > 1e-9 else 0.0
 
 
 def _scores(errors: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ Alignment, everywhere: frame `t` was on screen when action `t` was chosen, and f
 of `N` actions has `N` rewards and `N + 1` frames and infos.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ import numpy as np
 
 TICKS_PER_SECOND = 20
 """Frames per second of a recording of one frame a tick; Minecraft's tick is 50 ms."""
+
+_CHUNK = re.compile(r"#\d{6,}$")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -135,6 +138,16 @@ def write_episode(writer: EpisodeWriter, episode: Episode) -> None:
 def episode_name(index: int) -> str:
     """Returns the file name, without ending, of an episode of a recording."""
     return f"episode_{index:06d}"
+
+
+def chunk_key(key: str, index: int) -> str:
+    """Returns the name of a chunk of a recording: the recording's own for the first, then `key#000001` and so on."""
+    return key if index == 0 else f"{key}#{index:06d}"
+
+
+def recording_key(key: str) -> str:
+    """Returns the name of the recording that a chunk belongs to."""
+    return _CHUNK.sub("", key)
 
 
 def plain(value: Any, name: str) -> Any:

@@ -184,7 +184,12 @@ def _check_alignment(store: EpisodeStore, episodes: list[EpisodeRecord], report:
     }
     report.figures["alignment"] = scores
     others = [shift for shift in SHIFTS if shift != 0]
-    if result.best != 0 and result.explains() and result.is_better(result.best, 0):
+    if result.best == -1 and result.explains() and result.slides():
+        report.warnings.append(
+            f"frames tell more of the action before than of their own (R squared at shifts {scores}), but of their own "
+            "too: as where bodies slide, not as where actions are shifted"
+        )
+    elif result.best != 0 and result.explains() and result.is_better(result.best, 0):
         when = "late" if result.best > 0 else "early"
         report.problems.append(
             f"actions are stored one frame {when}: shifted by {result.best:+d} they explain the frames better "

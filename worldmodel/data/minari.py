@@ -75,11 +75,13 @@ def append_minari(path: Path, episodes: Iterable[Episode], *, dataset_id: str, e
     return minari_num_episodes(path)
 
 
-def read_minari(path: str | os.PathLike[str]) -> Iterator[Episode]:
+def read_minari(path: str | os.PathLike[str], *, first: int = 0, step: int = 1) -> Iterator[Episode]:
     """Iterates over the episodes of a Minari dataset of image observations, ours or another's.
 
     Args:
         path: The folder with Minari's `main_data.hdf5`.
+        first: The episode to begin with.
+        step: 1 for all episodes from there on, 2 for every second, and so on.
 
     Yields:
         One episode at a time. Foreign datasets have no infos: theirs are empty.
@@ -99,7 +101,7 @@ def read_minari(path: str | os.PathLike[str]) -> Iterator[Episode]:
         raise ValueError(f"{path}: expected observations that are uint8 (H, W, 3) images, got {space}")
     metadata = storage.metadata
     spec = EnvSpec.from_json(metadata["env_spec"]) if "env_spec" in metadata else None
-    for index in range(storage.total_episodes):
+    for index in range(first, storage.total_episodes, step):
         try:
             (data,) = storage.get_episodes([index])
             (attributes,) = storage.get_episode_metadata([index])
@@ -112,6 +114,22 @@ def read_minari(path: str | os.PathLike[str]) -> Iterator[Episode]:
             fps=metadata.get("fps", TICKS_PER_SECOND),
         )
         yield _episode(data, source)
+
+
+def minari_action_space(path: str | os.PathLike[str]) -> gymnasium.Space:
+    """Returns the action space of a Minari dataset.
+
+    Args:
+        path: The folder with Minari's `main_data.hdf5`.
+
+    Raises:
+        ImportError: If Minari is not installed; the message says how to install it.
+        FileNotFoundError: If there is no dataset.
+        ValueError: If it is damaged.
+    """
+    metadata = read_json(Path(path) / _METADATA)
+    _minari("minari.dataset.minari_storage")  # first: the module below imports it, and needs it whole
+    return _minari("minari.serialization").deserialize_space(metadata["action_space"])
 
 
 class MinariWriter(EpisodeWriter):

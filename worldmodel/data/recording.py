@@ -18,7 +18,8 @@ import gymnasium
 from worldmodel.data.episodes import TICKS_PER_SECOND, Episode, EpisodeSource, EpisodeWriter, episode_name
 from worldmodel.data.files import read_json, remove_partial_files, write_json
 from worldmodel.data.minari import MinariWriter, append_minari, minari_num_episodes, read_minari
-from worldmodel.data.vpt import VptWriter, read_vpt, vpt_episode_paths
+from worldmodel.data.readers.vpt import read_vpt
+from worldmodel.data.vpt import VptWriter, vpt_episode_paths
 
 MANIFEST = "recording.json"
 VERSION = 1

@@ -3,7 +3,7 @@
 ```python
 from worldmodel.data import EpisodeStoreWriter, read_source
 
-source = read_source("runs/record", size=(64, 64))
+source = read_source("runs/record", size=(64, 64), chunk_frames=1000)
 with EpisodeStoreWriter("store", codec=codec, fps=20) as store:
     for key, episode in source:
         store.append(episode, key)
@@ -13,30 +13,29 @@ skipped = source.skipped  # paths of damaged files
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from worldmodel.data.episodes import Episode, EpisodeSource, episode_name
+from worldmodel.data.episodes import Episode, chunk_key, episode_name
 from worldmodel.data.minari import read_minari
+from worldmodel.data.readers.gamefactory import find_gamefactory
+from worldmodel.data.readers.items import ReadOptions, SourceItem
+from worldmodel.data.readers.lerobot import find_lerobot, is_lerobot
+from worldmodel.data.readers.minerl import find_minerl
+from worldmodel.data.readers.plain import IMAGES, VIDEOS, plain_item
+from worldmodel.data.readers.teco import find_teco
+from worldmodel.data.readers.track import cut_episode
+from worldmodel.data.readers.vpt import find_vpt
 from worldmodel.data.recording import MANIFEST as RECORDING
 from worldmodel.data.store_files import EPISODES, MANIFEST
-from worldmodel.data.video import read_video, video_info
-from worldmodel.data.vpt import read_vpt, vpt_episode_paths
 
-VIDEOS = {".mp4", ".webm", ".mkv", ".avi", ".mov", ".gif"}
-"""Endings of files that are read as videos."""
+DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What a damaged file makes the readers raise; Pillow raises SyntaxError for some."""
 
-IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-"""Endings of files that are read as images."""
-
-SIZE_STEP = 8
-"""Without a size, height and width are cropped to a multiple of this, so that frames divide into patches."""
-
-# What a damaged file makes the readers raise; Pillow raises SyntaxError for some.
-_DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+_MINARI = "main_data.hdf5"
 
 _log = logging.getLogger(__name__)
 
@@ -45,155 +44,137 @@ class SourceReader(Iterator[tuple[str, Episode]]):
     """Iterates over the episodes of a source, one in memory at a time; `read_source` makes it.
 
     Attributes:
+        items: What was found, this reader's share of it, in the order in which it is read.
         skipped: One message for each damaged file that was passed over so far.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] | None) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         """Looks for files; reads none yet. See `read_source`."""
         self.skipped: list[str] = []
-        self._size = size
-        self._parts = [path] if path.is_file() else list(_parts(path)) if path.is_dir() else []
-        if not self._parts:
+        self._options = options
+        found = _items_of_file(path) if path.is_file() else list(_items(path)) if path.is_dir() else []
+        if not found:
             raise FileNotFoundError(
                 f"path: expected recorded episodes, videos or images, found none at {path}; look at the name"
             )
-        self._episodes = self._read()
+        index, num_shards = options.shard
+        number = count()
+        self.items = [item for item in found if item.divisible or next(number) % num_shards == index]
+        self._episodes = _episodes(self.items, options, self.skipped)
 
     def __next__(self) -> tuple[str, Episode]:
         """Returns the next key and episode."""
         return next(self._episodes)
 
-    def _read(self) -> Iterator[tuple[str, Episode]]:
-        for part in self._parts:
-            try:
-                yield from self._read_part(part)
-            except _DAMAGE as error:
-                _log.warning("skipped %s: %s", part, error)
-                self.skipped.append(f"{part}: {error}")
+    def read(self, item: SourceItem) -> Iterator[tuple[str, Episode]]:
+        """Yields keys and episodes of one of `items`, for those who want to know which of them are damaged.
 
-    def _read_part(self, part: Path) -> Iterator[tuple[str, Episode]]:
-        suffix = part.suffix.lower()
-        if part.is_dir():
-            for index, episode in enumerate(read_minari(part)):
-                yield (part / episode_name(index)).as_posix(), self._fit(episode)
-        elif suffix == ".jsonl":
-            yield part.with_suffix("").as_posix(), self._fit(read_vpt(part))
-        elif suffix in VIDEOS:
-            fit = _fitter(self._size)
-            frames = np.stack([fit(frame) for frame in read_video(part)])
-            yield part.as_posix(), _plain_episode(part, frames, EpisodeSource(fps=video_info(part).fps))
-        elif suffix in IMAGES:
-            with Image.open(part) as image:
-                frame = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-            yield part.as_posix(), _plain_episode(part, _fitter(self._size)(frame)[None], EpisodeSource())
-        else:
-            raise ValueError(f"expected an ending among {sorted(VIDEOS | IMAGES | {'.jsonl'})}, got {part.suffix!r}")
-
-    def _fit(self, episode: Episode) -> Episode:
-        if episode.frames.shape[1:3] != self._size:
-            fit = _fitter(self._size)
-            episode.frames = np.stack([fit(frame) for frame in episode.frames])
-        return episode
+        Raises:
+            OSError, ValueError: One of `DAMAGE`, at the damaged place.
+            ImportError: If it needs an extra; the message says which.
+        """
+        return item.read(self._options)
 
 
-def read_source(path: str | os.PathLike[str], *, size: tuple[int, int] | None) -> SourceReader:
+def _episodes(items: list[SourceItem], options: ReadOptions, skipped: list[str]) -> Iterator[tuple[str, Episode]]:
+    # Not a method: a generator that knows its owner keeps the decoder running when both are forgotten.
+    for item in items:
+        try:
+            yield from item.read(options)
+        except DAMAGE as error:
+            _log.warning("skipped %s: %s", item.path, error)
+            skipped.append(f"{item.path}: {error}")
+
+
+def read_source(
+    path: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None,
+    chunk_frames: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+    vpt_compat: bool = False,
+) -> SourceReader:
     """Iterates over everything in a folder that can be trained on, subfolders included, in the order of names.
 
-    Read are recordings (VPT's layout or Minari, with their actions), and all other videos and images. Those have no
-    actions: `None` for each. A text file of the same name beside one, `name.txt`, is its caption. An image is an
-    episode of one frame. Hidden folders are left out. Damaged files are passed over with a warning in the log, and
-    listed in `skipped`; of a damaged Minari dataset, the rest.
+    Read are recordings with their actions, in the layouts of VPT, MineRL 0.4, TECO, WorldMem, GameFactory, LeRobot and
+    Minari, and all other videos and images. Those have no actions: `None` for each. A text file of the same name
+    beside one, `name.txt`, is its caption. An image is an episode of one frame. Hidden folders are left out.
+
+    Damaged files are passed over with a warning in the log, and listed in `skipped`; of a damaged Minari dataset, the
+    rest. Chunks that were read before the damage showed have been given by then.
 
     Args:
         path: A folder, or one file.
-        size: Height and width of all frames: the middle is cropped to their ratio and resized. `None` keeps sizes, but
-            crops height and width down to multiples of 8.
+        size: Height and width of all frames: the middle is cropped to their ratio and resized, while it is read.
+            `None` keeps sizes, but crops height and width down to multiples of 8.
+        chunk_frames: Most frames in an episode, at least 2. A longer recording becomes several episodes, each of which
+            starts with the last frame of the one before; no more than one of them is in memory. (Of a Minari dataset,
+            the whole episode is.) `None` makes one episode of each recording, however long.
+        shard: `(index, count)`: which share of the recordings is read, for `count` workers that each read another.
+        vpt_compat: Whether actions of VPT files are those that VPT's published loader gives, with turns in whole
+            degrees and without frames in which nothing was pressed; see `readers/vpt.py`.
 
     Returns:
-        An iterator of keys, the path of each episode as seen from here, and episodes.
+        An iterator of keys, the path of each episode as seen from here, and episodes. Chunks after the first have
+        `#000001` and so on at the end of their keys.
 
     Raises:
         FileNotFoundError: If there is nothing to read.
-        ValueError: If `size` is no two positive integers, or the folder is an episode store already.
+        ValueError: If an argument is out of its range, or the folder is an episode store already.
     """
-    if size is not None and (len(size) != 2 or any(side != int(side) or side < 1 for side in size)):
-        raise ValueError(f"size: expected height and width, two positive integers, got {size!r}")
-    return SourceReader(Path(path), size)
+    options = ReadOptions(size=size, chunk_frames=chunk_frames, shard=shard, vpt_compat=vpt_compat)
+    return SourceReader(Path(path), options)
 
 
-def fit_frame(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns a frame cropped around its middle to the ratio of a size, and resized to it.
-
-    Args:
-        frame: uint8 (H, W, 3).
-        size: Height and width wanted. Shrinking takes the mean of the area under each pixel.
-
-    Returns:
-        uint8 (*size, 3).
-    """
-    height, width = frame.shape[:2]
-    if (height, width) == tuple(size):
-        return frame
-    scale = max(size[0] / height, size[1] / width)
-    crop_height, crop_width = size[0] / scale, size[1] / scale
-    top, left = (height - crop_height) / 2, (width - crop_width) / 2
-    kind = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    box = (left, top, left + crop_width, top + crop_height)
-    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), kind, box=box))
+def _items_of_file(path: Path) -> list[SourceItem]:
+    """Returns the recording that a file belongs to, or the file alone."""
+    for item in _recordings(path.parent, own=False):
+        if path in item.files:
+            return [item]
+    return [plain_item(path)]
 
 
-def crop_frame(frame: np.ndarray) -> np.ndarray:
-    """Returns the middle of a frame, height and width cropped down to multiples of 8.
-
-    Raises:
-        ValueError: If a side is below 8.
-    """
-    height, width = (side // SIZE_STEP * SIZE_STEP for side in frame.shape[:2])
-    if 0 in (height, width):
-        raise ValueError(f"expected frames of at least {SIZE_STEP} x {SIZE_STEP} pixels, got {frame.shape[:2]}")
-    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
-    return frame[top : top + height, left : left + width]
+def _recordings(folder: Path, *, own: bool) -> Iterator[SourceItem]:
+    """Yields the recordings that lie in a folder itself; a file belongs to the first that claims it."""
+    taken: set[Path] = set()
+    for item in (*find_vpt(folder, own=own), *find_minerl(folder), *find_teco(folder), *find_gamefactory(folder)):
+        if taken.isdisjoint(item.files):
+            taken |= item.files
+            yield item
 
 
-def _fitter(size: tuple[int, int] | None) -> Callable[[np.ndarray], np.ndarray]:
-    return crop_frame if size is None else lambda frame: fit_frame(frame, size)
-
-
-def _plain_episode(path: Path, frames: np.ndarray, source: EpisodeSource) -> Episode:
-    """Returns an episode without actions."""
-    sidecar = path.with_suffix(".txt")
-    caption = " ".join(sidecar.read_text(encoding="utf-8").split()) if sidecar.is_file() else ""
-    return Episode(
-        frames=frames,
-        actions=[None] * (len(frames) - 1),
-        rewards=np.zeros(len(frames) - 1),
-        terminated=False,
-        truncated=True,
-        infos=[{"caption": caption} if caption else {}] * len(frames),
-        source=source,
-    )
-
-
-def _parts(folder: Path) -> Iterator[Path]:
-    """Yields what is to be read: lines files of recorded episodes, folders of Minari datasets, videos and images."""
+def _items(folder: Path) -> Iterator[SourceItem]:
+    """Yields what is to be read."""
     if (folder / MANIFEST).exists() and (folder / EPISODES).exists():
         raise ValueError(
             f"path: expected recordings, videos or images, got an episode store, {folder}; use it as it is"
         )
-    if (folder / "main_data.hdf5").exists():
-        yield folder
+    if (folder / _MINARI).exists():
+        yield _minari_item(folder)
         return
-    recorded = vpt_episode_paths(folder)
+    if is_lerobot(folder):
+        yield from find_lerobot(folder)
+        return
     own = (folder / RECORDING).exists()
-    if not own:  # lines of something else may lie beside videos
-        recorded = [path for path in recorded if path.with_suffix(".mp4").exists()]
-    yield from recorded
-    taken = {path.with_suffix(".mp4") for path in recorded}
+    recordings = list(_recordings(folder, own=own))
+    yield from recordings
+    taken = {path for item in recordings for path in item.files}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            yield from _parts(path)
-        # In a recording, a video without lines is half an episode.
+            yield from _items(path)
+        # In a recording of our own, a video without lines is half an episode.
         elif not own and path not in taken and path.suffix.lower() in VIDEOS | IMAGES:
-            yield path
+            yield plain_item(path)
+
+
+def _minari_item(folder: Path) -> SourceItem:
+    def read(options: ReadOptions) -> Iterator[tuple[str, Episode]]:
+        first, step = options.shard
+        for number, episode in enumerate(read_minari(folder, first=first, step=step)):
+            name = (folder / episode_name(first + number * step)).as_posix()
+            for index, chunk in enumerate(cut_episode(episode, fit=options.fit, chunk_frames=options.chunk_frames)):
+                yield chunk_key(name, index), chunk
+
+    return SourceItem(path=folder, key=folder.as_posix(), files=frozenset(), read=read, divisible=True)

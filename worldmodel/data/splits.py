@@ -4,11 +4,16 @@ Two players in one world see the same places, so a random split over episodes wo
 split is a hash of the world, the same on every machine, and does not change when a recording grows.
 """
 
+import re
 import zlib
 
-from worldmodel.data.episodes import EpisodeSource
+from worldmodel.data.episodes import EpisodeSource, recording_key
 
 _STEPS = 10_000  # of a percentage: hundredths
+
+# At the end of names of parts of one session in one world: VPT's contractors, alias-session-date-time; MineRL,
+# player-session_from-to.
+_PART = re.compile(r"(-\d{8}-\d{6}|(?<=\d)_\d+-\d+)$")
 
 
 def world_key(source: EpisodeSource, key: str) -> str:
@@ -17,7 +22,8 @@ def world_key(source: EpisodeSource, key: str) -> str:
     Args:
         source: Where the episode came from.
         key: Name of the episode, such as its path. It counts only if the seed is unknown, and then only its last two
-            parts, so that the split does not depend on the folder that the data lies in.
+            parts, so that the split does not depend on the folder that the data lies in. All chunks of a recording
+            have one name, and so have the parts of one session of VPT's contractors, or of MineRL's players.
 
     Returns:
         `"seed 7"` if the seed is known, whatever the environment: the tasks of the block world share their terrain.
@@ -25,7 +31,7 @@ def world_key(source: EpisodeSource, key: str) -> str:
     """
     if source.seed is not None:
         return f"seed {source.seed}"
-    return "/".join(key.split("/")[-2:])
+    return _PART.sub("", "/".join(recording_key(key).split("/")[-2:]))
 
 
 def held_out(world: str, percent: float) -> bool:

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -209,11 +209,12 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     )
 
 
-def read_video(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
+def read_video(path: str | os.PathLike[str], *, info: VideoInfo | None = None) -> Generator[np.ndarray, None, None]:
     """Iterates over the frames of a video file: each one once, none dropped or repeated.
 
     Args:
         path: A video file that ffmpeg can read.
+        info: What `video_info` said of it, for whoever has asked before; `None` asks.
 
     Yields:
         uint8 (H, W, 3), RGB, writable, of the size that was written.
@@ -222,11 +223,10 @@ def read_video(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
         FileNotFoundError: At once, if there is no such file.
         ValueError: At once if it is no video; at the damaged place if it is cut off or damaged.
     """
-    info = video_info(path)
-    return _decode(Path(path), info)
+    return _decode(Path(path), video_info(path) if info is None else info)
 
 
-def _decode(path: Path, info: VideoInfo) -> Iterator[np.ndarray]:
+def _decode(path: Path, info: VideoInfo) -> Generator[np.ndarray, None, None]:
     command = [
         *(_ffmpeg(), "-nostdin", "-v", "error", "-noautorotate", "-i", f"file:{path}", "-map", "0:v:0"),
         *("-fps_mode", "passthrough", "-sws_flags", "accurate_rnd+full_chroma_int"),

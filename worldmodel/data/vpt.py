@@ -1,4 +1,6 @@
-"""Episodes in the layout of VPT's contractor recordings: `<name>.mp4` and `<name>.jsonl`, one JSON line a tick.
+"""Writes episodes in the layout of VPT's contractor recordings: `<name>.mp4` and `<name>.jsonl`, one JSON line a tick.
+
+`readers/vpt.py` reads them.
 
 Line `t` holds the action that was chosen while frame `t` was on screen; frame `t + 1` of the video is its result. `N`
 actions are `N` lines and `N + 1` frames. On line `t`, `yaw`, `pitch`, `xpos`, `ypos`, `zpos` and `inventory` are those
@@ -15,17 +17,16 @@ on GitHub, `README.md` (contractor data), `data_loader.py` and `run_inverse_dyna
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from worldmodel.data.episodes import Episode, EpisodeSource, EpisodeWriter, plain
+from worldmodel.data.episodes import EpisodeSource, EpisodeWriter, plain
 from worldmodel.data.files import partial_path
-from worldmodel.data.video import VideoWriter, read_video, video_info
+from worldmodel.data.video import VideoWriter
 
 DEGREES_PER_PIXEL = 0.15
 """Turn of the camera for one pixel of mouse movement: Minecraft's default sensitivity."""
@@ -194,92 +195,3 @@ class VptWriter(EpisodeWriter):
 def vpt_episode_paths(folder: Path) -> list[Path]:
     """Returns the lines files of the whole episodes in a folder, in order of their names."""
     return sorted(folder.glob("*.jsonl"))
-
-
-def read_vpt(path: str | os.PathLike[str]) -> Episode:
-    """Reads one episode: our own, or one of VPT's.
-
-    Files without the `"worldmodel"` object give zero rewards and no captions. As in VPT's loader, a change of slot
-    counts as a press of its hotbar key, and an attack that is down from the first line on is stuck, not meant, until
-    pressed again. Their videos need not have one frame more than there are lines: both are cut to the shorter.
-
-    Args:
-        path: The `.jsonl` file; the `.mp4` file lies beside it.
-
-    Raises:
-        FileNotFoundError: If one of the two files is missing.
-        ValueError: If one of them is damaged, or they do not belong together; the message names file and line.
-    """
-    path = Path(path)
-    if path.suffix != ".jsonl":
-        raise ValueError(f"path: expected the .jsonl file of an episode, got {path}")
-    lines = list(_read_lines(path))
-    video = path.with_suffix(".mp4")
-    num_frames = video_info(video).num_frames
-    own = "worldmodel" in lines[0]
-    if own and num_frames != len(lines) + 1:
-        raise ValueError(
-            f"{path}: expected {len(lines) + 1} frames for {len(lines)} actions, got {num_frames} in {video.name}; the "
-            "two files do not belong together or one is damaged: record the episode again"
-        )
-    lines = lines[: num_frames - 1]
-    if not lines:
-        raise ValueError(f"{video}: expected at least 2 frames, got {num_frames}; record the episode again")
-    try:
-        actions = [decode_action(line) for line in lines]
-        episode = _own_episode(lines) if own else _foreign_episode(lines, actions)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: expected VPT's fields on every line, got none or a wrong {error}") from None
-    frames = np.stack(list(islice(read_video(video), len(lines) + 1)))
-    return Episode(frames=frames, actions=actions, **episode)
-
-
-def _own_episode(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    results = [line["worldmodel"] for line in lines]
-    start = results[0]["episode"]
-    source = EpisodeSource(**{name: start[name] for name in ("env_id", "env_kwargs", "seed", "fps")})
-    return {
-        "rewards": np.array([result["reward"] for result in results], np.float64),
-        "terminated": results[-1]["terminated"],
-        "truncated": results[-1]["truncated"],
-        "infos": [start["info"], *(result["info"] for result in results)],
-        "source": source,
-    }
-
-
-def _foreign_episode(lines: list[dict[str, Any]], actions: list[dict[str, Any]]) -> dict[str, Any]:
-    infos = []
-    slot = 0
-    stuck = lines[0]["mouse"]["newButtons"] == [MOUSE["attack"]]
-    for t, (line, action) in enumerate(zip(lines, actions, strict=True)):
-        stuck = stuck and not (t > 0 and MOUSE["attack"] in line["mouse"]["newButtons"])
-        action["attack"] = int(action["attack"] and not stuck)
-        if line["hotbar"] != slot:  # turned by the mouse wheel, or pressed: VPT does not tell
-            slot = line["hotbar"]
-            action[f"hotbar.{slot + 1}"] = 1
-        pose = {"x": line["xpos"], "y": line["ypos"], "z": line["zpos"], "yaw": line["yaw"], "pitch": line["pitch"]}
-        inventory = {item["type"]: item["quantity"] for item in line["inventory"]}
-        infos.append({"pose": pose, "hotbar": slot, "inventory": inventory})
-    return {
-        "rewards": np.zeros(len(lines), np.float64),
-        "terminated": False,
-        "truncated": True,
-        "infos": [*infos, infos[-1]],
-        "source": EpisodeSource(),
-    }
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the lines of a file, at least one."""
-    number = 0
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, text in enumerate(file, 1):
-            try:
-                line = json.loads(text)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: expected one JSON object, got {error}") from None
-            if not isinstance(line, dict):
-                raise ValueError(f"{path}, line {number}: expected one JSON object, got {type(line).__name__}")
-            yield line
-    if number == 0:
-        raise ValueError(f"{path}: expected one line a tick, got an empty file; record the episode again")

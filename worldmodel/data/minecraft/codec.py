@@ -16,7 +16,7 @@ class Codec(ABC):
     Attributes:
         name: What it is called in `CODECS`.
         space: The native actions as a Gymnasium space; `None` where the format is no space.
-        lost: What does not survive, in plain English: from the dictionary into this format, then, if anything, back.
+        lost: What does not survive, in plain English: first from the dictionary into this format, then the other way.
     """
 
     name: str

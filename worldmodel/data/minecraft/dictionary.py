@@ -111,7 +111,7 @@ def full_action(pressed: Mapping[str, Any], pitch: float = 0.0, yaw: float = 0.0
         yaw: Degrees, + is right.
 
     Returns:
-        All 24 keys, a member of `action_space()`; beyond +-180 degrees the camera is refused by `complete`, not here.
+        All 24 keys, a member of `action_space()` if both angles are within +-180 degrees.
     """
     action = no_op()
     for name, value in pressed.items():
@@ -174,7 +174,8 @@ def plain_action(action: Any, name: str, advice: str, *, items: bool = False) ->
             if (item := item_name(f"{name}[{key!r}]", key, value)) != NONE:
                 plain[key] = item
         else:
-            raise ValueError(f"{name}: expected keys among {', '.join(KEYS)}, got {key!r}; remove or rename it")
+            known = (*KEYS, *ITEM_ACTIONS) if items else KEYS
+            raise ValueError(f"{name}: expected keys among {', '.join(known)}, got {key!r}; remove or rename it")
     return plain
 
 

@@ -36,10 +36,10 @@ class GameFactoryCodec(Codec):
     name = "gamefactory"
     space = None
     lost = (
-        "There are no attack, use, drop, inventory, pickItem, swapHands, ESC, hotbar.1 to hotbar.9, and none of "
-        "MineRL 0.4's item actions. Forward and back together become nothing, and so do left and right; beside jump, "
-        "sneak and sprint are lost, and without it sneak and sprint together become nothing. Back, the camera is "
-        "rounded to float32."
+        "There are no attack, use, drop, inventory, pickItem, swapHands, ESC, hotbar.1 to hotbar.9, and none of MineRL "
+        "0.4's item actions. Forward and back together become nothing, and so do left and right; beside jump, sneak "
+        "and sprint are lost, and without it sneak and sprint together become nothing. In the other direction, the "
+        "camera is rounded to float32."
     )
 
     def from_dictionary(self, action: Action) -> dict[str, Any]:  # noqa: D102 - inherited

@@ -38,13 +38,14 @@ class MineDojoCodec(Codec):
     """An int64 array (8,)."""
 
     name = "minedojo"
-    space = spaces.MultiDiscrete(SIZES)
+    space = spaces.MultiDiscrete(list(SIZES))
     lost = (
         "There are no inventory, pickItem, swapHands, ESC, hotbar.1 to hotbar.9, and none of MineRL 0.4's item "
         "actions. Forward and back together become nothing, and so do left and right; beside jump, sneak and sprint "
-        "are lost, and without it sneak and sprint together become nothing; of attack, use and drop together the "
-        "first of them is left. Each angle of the camera becomes the nearest multiple of 15 degrees, a half the even "
-        "multiple. Back, craft, equip, place and destroy become nothing, because the dictionary has no such key."
+        "are lost, and without it sneak and sprint together become nothing; of attack, use and drop together the first "
+        "of them is left. Each angle of the camera becomes the nearest multiple of 15 degrees, a half the even "
+        "multiple. In the other direction, craft, equip, place and destroy become nothing, because the dictionary has "
+        "no such key."
     )
 
     def from_dictionary(self, action: Action) -> np.ndarray:  # noqa: D102 - inherited

@@ -1,8 +1,8 @@
 """MineRL's own dictionaries: all 24 keys since 1.0; before, 8 buttons, the camera, and item actions.
 
-Item actions are chosen by name, `place` in Navigate, all five in ObtainDiamond and ObtainIronPickaxe, none in Treechop.
-Sources: minerl 0.4.4, `minerl/herobraine/env_specs/simple_embodiment.py`, `navigate_specs.py`, `obtain_specs.py`; MineRL
-1.0, `human_controls.py`.
+Item actions are chosen by name: `place` in Navigate, all five in ObtainDiamond and ObtainIronPickaxe, none in
+Treechop. Sources: `minerl/herobraine/env_specs/` of minerl 0.4.4, `simple_embodiment.py`, `navigate_specs.py` and
+`obtain_specs.py`; of MineRL 1.0, `human_controls.py`.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ class MineRL10Codec(Codec):
 
     name = "minerl-1.0"
     space = action_space()
-    lost = "MineRL 0.4's item actions; the camera is rounded to float32. Back nothing is lost."
+    lost = "MineRL 0.4's item actions; the camera is rounded to float32. In the other direction nothing is lost."
 
     def from_dictionary(self, action: Action) -> dict[str, Any]:  # noqa: D102 - inherited
         action = complete(action)
@@ -47,7 +47,7 @@ class MineRL04Codec(Codec):
     """A dictionary of 8 buttons, `camera`, and the item actions that are not `"none"`, as text.
 
     `space` is that of Treechop; the other environments have item actions beside it, for which Gymnasium has no space.
-    A key that is missing is not pressed, an item action that is missing is `"none"`; MineRL's environments take both so.
+    A key that is missing is not pressed, an item action that is missing is `"none"`: so MineRL's environments take it.
     """
 
     name = "minerl-0.4"
@@ -61,7 +61,8 @@ class MineRL04Codec(Codec):
     )
     lost = (
         "There are no use, drop, inventory, pickItem, swapHands, ESC, and hotbar.1 to hotbar.9; the camera is rounded "
-        "to float32. Back nothing is lost: item actions stand beside the 24 keys, and the other codecs lose them."
+        "to float32. In the other direction nothing is lost: item actions stand beside the 24 keys, and the other "
+        "codecs lose them."
     )
 
     def from_dictionary(self, action: Action) -> dict[str, Any]:  # noqa: D102 - inherited

@@ -73,8 +73,8 @@ class MineWorldCodec(Codec):
         "There are no inventory, swapHands, ESC, and none of MineRL 0.4's item actions. Both of a pair become nothing: "
         "forward and back, left and right, sprint and sneak, use and attack, drop and pickItem. Of several hotbar keys "
         "the lowest is left. Each angle of the camera becomes the nearest of 21 that lie the closer the smaller they "
-        "are, 2.2 degrees apart at 0 and 20 at 90; beyond 90 degrees it becomes 90. Back, the camera is rounded to "
-        "float32."
+        "are, 2.2 degrees apart at 0 and 22 at 90; beyond 90 degrees it becomes 90. In the other direction, the camera "
+        "is rounded to float32."
     )
 
     def __init__(self, offset: int = 0) -> None:

@@ -45,7 +45,7 @@ _BUTTONS = tuple((i, name) for i, name in enumerate(ORDER) if i not in (_PITCH, 
 class OasisCodec(Codec):
     """A float32 array (25,), in the order of `ORDER`.
 
-    Back, any camera within -1 and 1 is read, also one between two bins.
+    Any camera within -1 and 1 is read, also one between two bins, to a thousandth of a bin.
     """
 
     name = "oasis"
@@ -55,8 +55,8 @@ class OasisCodec(Codec):
     )
     lost = (
         "MineRL 0.4's item actions. Each angle of the camera becomes the nearest of 81 that lie the closer the smaller "
-        "they are, 0.25 degrees apart at 0 and 0.6 at 20; beyond 20 degrees it becomes 20. Back, the camera is rounded "
-        "to float32."
+        "they are, 0.25 degrees apart at 0 and 0.88 at 20; beyond 20 degrees it becomes 20. In the other direction, "
+        "the camera is rounded to float32."
     )
 
     def from_dictionary(self, action: Action) -> np.ndarray:  # noqa: D102 - inherited
@@ -75,15 +75,13 @@ class OasisCodec(Codec):
                 f"native: expected shape ({len(ORDER)},), got {vector.shape}; pass one action, not a batch"
             )
         values = vector.reshape(-1).astype(np.float64).tolist()
-        for i, name in _BUTTONS:
-            if values[i] not in (0.0, 1.0):
-                raise ValueError(
-                    f"native[{i}] ({name}): expected 0 or 1, got {values[i]!r}; round what a model predicts"
-                )
-        for i in (_PITCH, _YAW):
-            if not abs(values[i]) <= 1:
-                raise ValueError(
-                    f"native[{i}] ({ORDER[i]}): expected a number in [-1, 1], got {values[i]!r}; clip it, or look for NaN"
-                )
-        pitch, yaw = (OASIS_CAMERA.decode((1 + values[i]) * OASIS_CAMERA.centre) for i in (_PITCH, _YAW))
+        for i, value in enumerate(values):
+            name = f"native[{i}] ({ORDER[i]})"
+            if i in (_PITCH, _YAW):
+                if not abs(value) <= 1:
+                    raise ValueError(f"{name}: expected a number in [-1, 1], got {value!r}; clip it, or look for NaN")
+            elif value not in (0.0, 1.0):
+                raise ValueError(f"{name}: expected 0 or 1, got {value!r}; round it, or look for NaN")
+        # float32 has no 0.65, so a bin would not be met exactly without the rounding.
+        pitch, yaw = (OASIS_CAMERA.decode(round((1 + values[i]) * OASIS_CAMERA.centre, 3)) for i in (_PITCH, _YAW))
         return full_action({name: values[i] for i, name in _BUTTONS}, pitch, yaw)

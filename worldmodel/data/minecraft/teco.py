@@ -29,10 +29,10 @@ class TecoCodec(Codec):
     space = spaces.Discrete(4)
     lost = (
         "Everything but walking and turning. A yaw of 10 degrees or more, to either side, becomes a turn of 20 with "
-        "jump; otherwise forward, unless back is down too, becomes forward with jump; everything else becomes "
-        "nothing. So lost are pitch, the size of the turn, forward while turning, whether jump is down, back, left, "
-        "right, sneak, sprint, attack, use, drop, inventory, pickItem, swapHands, ESC, hotbar.1 to hotbar.9, and "
-        "MineRL 0.4's item actions. Back nothing is lost."
+        "jump; otherwise forward, unless back is down too, becomes forward with jump; everything else becomes nothing. "
+        "So lost are pitch, the size of the turn, forward while turning, whether jump is down, back, left, right, "
+        "sneak, sprint, attack, use, drop, inventory, pickItem, swapHands, ESC, hotbar.1 to hotbar.9, and MineRL 0.4's "
+        "item actions. In the other direction nothing is lost."
     )
 
     def from_dictionary(self, action: Action) -> int:  # noqa: D102 - inherited

@@ -23,7 +23,7 @@ from typing import Any
 from gymnasium import spaces
 
 from worldmodel.data.minecraft.camera import VPT_CAMERA
-from worldmodel.data.minecraft.checks import integer
+from worldmodel.data.minecraft.checks import integer, numbers
 from worldmodel.data.minecraft.codec import Codec, chosen, one_of
 from worldmodel.data.minecraft.dictionary import HOTBAR, Action, complete, full_action
 
@@ -51,7 +51,7 @@ NULL_CAMERA = VPT_CAMERA.centre * VPT_CAMERA.count + VPT_CAMERA.centre
 class VptCodec(Codec):
     """A pair of integers: buttons in [0, 8641), camera in [0, 121).
 
-    Also read is what VPT's policy gives: a dictionary with `buttons` and `camera`, each an integer array of one element.
+    Also read is what VPT's policy gives: a dictionary with `buttons` and `camera`, integer arrays of one element.
     """
 
     name = "vpt"
@@ -60,8 +60,8 @@ class VptCodec(Codec):
         "There are no pickItem, swapHands, ESC, and none of MineRL 0.4's item actions. Beside inventory, everything "
         "else is lost, the camera too. Forward and back together become nothing, and so do left and right; of sprint "
         "and sneak together sneak is left, of several hotbar keys the highest. Each angle of the camera becomes the "
-        "nearest of 11: 0, 0.62, 1.61, 3.22, 5.81 and 10 degrees to either side. Back, the camera's number is not "
-        "looked at where the buttons say that it does not turn."
+        "nearest of 11: 0, 0.62, 1.61, 3.22, 5.81 and 10 degrees to either side. In the other direction, the camera's "
+        "number is not looked at where the buttons say that it does not turn."
     )
 
     def from_dictionary(self, action: Action) -> tuple[int, int]:  # noqa: D102 - inherited
@@ -98,19 +98,15 @@ class VptCodec(Codec):
 
 def _pair(native: Any) -> tuple[int, int]:
     """Returns the two numbers of a native action, or raises what is wrong with it."""
+    expected = "two integers (buttons, camera)"
     if isinstance(native, Mapping):
         if set(native) != {"buttons", "camera"}:
-            raise ValueError(
-                f"native: expected the keys buttons and camera, got {list(native)!r:.80}; look at the codec"
-            )
+            raise ValueError(f"native: expected the keys buttons and camera, got {list(native)!r:.80}; rename them")
         parts: list[Any] = [native["buttons"], native["camera"]]
     else:
-        try:
-            parts = list(native)
-        except TypeError:
-            raise TypeError(
-                f"native: expected two integers (buttons, camera), got {type(native).__name__} {native!r:.80}; pass a pair"
-            ) from None
-        if len(parts) != 2 or isinstance(native, str | bytes):
-            raise ValueError(f"native: expected two integers (buttons, camera), got {native!r:.80}; pass a pair")
-    return integer("native, buttons", parts[0], INVENTORY + 1), integer("native, camera", parts[1], VPT_CAMERA.count**2)
+        array = numbers("native", native, expected)
+        if array.size != 2:
+            raise ValueError(f"native: expected {expected}, got shape {array.shape}; pass one action, not a batch")
+        parts = list(array.flat)
+    buttons = integer("native, buttons", parts[0], INVENTORY + 1)
+    return buttons, integer("native, camera", parts[1], VPT_CAMERA.count**2)
