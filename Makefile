@@ -11,13 +11,13 @@ MODULES := $(shell find worldmodel envs agents configs -name '*.py' -o -name '*.
 PYTEST_FLAGS ?= -n 2 -q
 
 help:
-	@echo "make demo   set up .venv and play the block world: runs/demo/rollout.mp4"
+	@echo "make demo   set up .venv and dream, the truth beside it: runs/demo/rollout.mp4"
 	@echo "make test   set up .venv and run the tests"
 	@echo "make lint   set up .venv, check style and types"
 	@echo "make clean  remove everything that was made, .venv included"
 
 demo: $(INSTALLED)
-	$(BIN)/worldmodel rollout player=explorer output=runs/demo
+	$(BIN)/worldmodel rollout env=imagined player=explorer steps=200 output=runs/demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)

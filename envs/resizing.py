@@ -4,6 +4,8 @@ Compiled, because the usual library takes as long for a frame as an emulator doe
 enough here: the kernel contains nothing from other files.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 
@@ -15,7 +17,7 @@ class AreaResizer:
         """Sets the size of the result, in pixels."""
         self.height, self.width = height, width
         self._shape: tuple[int, ...] = ()
-        self._shares: tuple[np.ndarray, ...] = ()
+        self._shares: tuple[Any, ...] = ()
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Returns a picture, resized.
@@ -30,7 +32,8 @@ class AreaResizer:
             return picture.copy()
         if picture.shape != self._shape:
             self._shape = picture.shape
-            self._shares = (*area_shares(picture.shape[0], self.height), *area_shares(picture.shape[1], self.width))
+            rows, columns = area_shares(picture.shape[0], self.height), area_shares(picture.shape[1], self.width)
+            self._shares = (*rows, *columns, (0,) * columns[1].shape[1])
         result = np.empty((self.height, self.width, 3), np.uint8)
         _resize(np.ascontiguousarray(picture), *self._shares, result)  # type: ignore[call-arg]
         return result
@@ -58,7 +61,7 @@ def area_shares(length: int, new_length: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _resize(picture, first_row, row_shares, first_column, column_shares, result):
+def _resize(picture, first_row, row_shares, first_column, column_shares, taps, result):
     # Unsigned indices: of signed ones Numba asks whether they count from the end: that costs half as much again.
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     num_values = picture.shape[1] * 3
@@ -76,7 +79,7 @@ def _resize(picture, first_row, row_shares, first_column, column_shares, result)
         for x in range(np.uint64(result.shape[1])):
             red = green = blue = np.float32(0.0)
             i = np.uint64(first_column[x]) * three
-            for k in range(np.uint64(column_shares.shape[1])):
+            for k in range(np.uint64(len(taps))):  # known when it is compiled, and so unrolled
                 share = column_shares[x, k]
                 red += share * line[i]
                 green += share * line[i + one]

@@ -142,7 +142,11 @@ def test_every_player_is_listed():
 
 
 @pytest.mark.parametrize(
-    "page", ["voxel.md", "players.md", "crafter.md", "model.md", "minerl.md", "minecraft_actions.md", "other_worlds.md"]
+    "page",
+    [
+        *("voxel.md", "players.md", "crafter.md", "model.md"),
+        *("minerl.md", "minecraft_actions.md", "other_worlds.md", "recordings.md"),
+    ],
 )
 def test_python_blocks_run(page, tmp_path):
     programs = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)

@@ -24,10 +24,12 @@ from worldmodel.data import (
     VptWriter,
     append_minari,
     read_source,
+    read_video,
     write_episode,
 )
 from worldmodel.data.action_codec import ActionCodec
 from worldmodel.data.minecraft import action_space
+from worldmodel.data.readers.fitting import fit_frame
 from worldmodel.data.splits import world_key
 
 
@@ -206,3 +208,18 @@ def test_parts_of_one_session_are_one_world():
 def test_wrong_arguments(everything, options, message):
     with pytest.raises(ValueError, match=message):
         read_source(everything, size=None, **options)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(90, 160, (16, 16)), (91, 157, (16, 32)), (64, 48, (16, 24))])
+def test_the_decoder_shrinks_as_pictures_are_shrunk(tmp_path, height, width, size):
+    coarse = np.random.default_rng(0).integers(0, 256, (8, 5, 7, 3), np.uint8)
+    frames = [
+        np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)) for picture in coarse
+    ]
+    write_mp4(tmp_path / "a.mp4", frames)
+    ((_, episode),) = read_source(tmp_path, size=size)
+    whole = np.stack([fit_frame(frame, size) for frame in read_video(tmp_path / "a.mp4")]).astype(int)
+    error = episode.frames - whole
+    assert episode.frames.shape == (8, *size, 3)
+    # It crops from an even pixel on, because colours are stored for every second; a pixel off makes a difference of 4.
+    assert np.abs(error).mean() < 5 and np.abs(error.mean()) < 0.5

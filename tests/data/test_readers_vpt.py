@@ -10,6 +10,7 @@ from fake_voxel import FakeVoxel, play
 
 import worldmodel.envs  # noqa: F401 - registers the block world
 from worldmodel.data import VptWriter, read_source, read_vpt, write_episode
+from worldmodel.data.readers.fitting import fit_frame
 from worldmodel.data.vpt import KEYBOARD, MOUSE
 
 NAMES = {key.removeprefix("key.keyboard."): name for name, key in KEYBOARD.items()}
@@ -71,8 +72,11 @@ def test_an_open_window_gets_a_pointer(tmp_path):
         assert where.max(0)[0] == bottom_right[0]
     assert drawn[2].tolist() == [[89, 159]] and len(drawn[3]) == len(drawn[4]) == 0
     assert set(np.unique(episode.frames[1])) == {0, 100, 255}
-    (small,) = dict(read_source(tmp_path, size=(45, 80))).values()
-    assert (small.frames[1] != 100).any(), "drawn before it is resized"
+    for size in ((45, 80), (30, 40), (20, 20), (80, 150)):  # shrunk by the decoder, or afterwards
+        (small,) = dict(read_source(tmp_path, size=size)).values()
+        whole = np.stack([fit_frame(frame, size) for frame in episode.frames]).astype(int)
+        assert np.abs(small.frames - whole).max() <= 2
+        assert (small.frames[1] != 100).any()
 
 
 def _as_the_published_loader(lines, num_frames):

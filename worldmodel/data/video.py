@@ -31,6 +31,9 @@ _LOSSY = (
 # RGB without conversion or quantisation. ffmpeg plays it, most browsers do not.
 _LOSSLESS = ("-c:v", "libx264rgb", "-qp", "0", "-preset", "veryfast")
 
+# Without these, conversion to RGB is faster and a little too dark.
+_EXACT = "accurate_rnd+full_chroma_int"
+
 _SIZE_NOTE = re.compile(r"^\s+comment\s*: frame size (\d+)x(\d+)$", re.MULTILINE)
 _STREAM = re.compile(r"Stream #0.*?: Video: .*?, (\d+)x(\d+)[ ,].*?([\d.]+) fps")
 _FRAME_COUNT = re.compile(r"frame=\s*(\d+)")
@@ -209,30 +212,35 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     )
 
 
-def read_video(path: str | os.PathLike[str], *, info: VideoInfo | None = None) -> Generator[np.ndarray, None, None]:
+def read_video(
+    path: str | os.PathLike[str], *, info: VideoInfo | None = None, size: tuple[int, int] | None = None
+) -> Generator[np.ndarray, None, None]:
     """Iterates over the frames of a video file: each one once, none dropped or repeated.
 
     Args:
         path: A video file that ffmpeg can read.
         info: What `video_info` said of it, for whoever has asked before; `None` asks.
+        size: Height and width, no larger than the video's, to which the decoder crops the middle and shrinks it by the
+            mean of the area under each pixel: several times as fast as doing so afterwards. `None` keeps its size.
 
     Yields:
-        uint8 (H, W, 3), RGB, writable, of the size that was written.
+        uint8 (H, W, 3), RGB, writable, of the size that was written, or of `size`.
 
     Raises:
         FileNotFoundError: At once, if there is no such file.
         ValueError: At once if it is no video; at the damaged place if it is cut off or damaged.
     """
-    return _decode(Path(path), video_info(path) if info is None else info)
+    return _decode(Path(path), video_info(path) if info is None else info, size)
 
 
-def _decode(path: Path, info: VideoInfo) -> Generator[np.ndarray, None, None]:
+def _decode(path: Path, info: VideoInfo, size: tuple[int, int] | None) -> Generator[np.ndarray, None, None]:
     command = [
         *(_ffmpeg(), "-nostdin", "-v", "error", "-noautorotate", "-i", f"file:{path}", "-map", "0:v:0"),
-        *("-fps_mode", "passthrough", "-sws_flags", "accurate_rnd+full_chroma_int"),
+        *("-fps_mode", "passthrough", "-sws_flags", _EXACT, *(() if size is None else ("-vf", _shrink(info, size)))),
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
     ]
-    num_bytes = info.stored_height * info.stored_width * 3
+    height, width = (info.stored_height, info.stored_width) if size is None else size
+    num_bytes = height * width * 3
     num_frames = 0
     with (
         tempfile.TemporaryFile() as log,
@@ -241,7 +249,7 @@ def _decode(path: Path, info: VideoInfo) -> Generator[np.ndarray, None, None]:
         assert process.stdout is not None
         try:
             while len(data := process.stdout.read(num_bytes)) == num_bytes:
-                frame = np.frombuffer(bytearray(data), np.uint8).reshape(info.stored_height, info.stored_width, 3)
+                frame = np.frombuffer(bytearray(data), np.uint8).reshape(height, width, 3)
                 num_frames += 1
                 yield frame[: info.height, : info.width]
             status = process.wait()
@@ -251,6 +259,14 @@ def _decode(path: Path, info: VideoInfo) -> Generator[np.ndarray, None, None]:
                 raise ValueError(_unreadable(path, f"frame {num_frames}: {_last_line(complaint)}"))
         finally:
             process.kill()
+
+
+def _shrink(info: VideoInfo, size: tuple[int, int]) -> str:
+    """Returns the filter that crops the middle of a video to the ratio of a size and shrinks it to that."""
+    scale = max(size[0] / info.height, size[1] / info.width)
+    height, width = min(info.height, round(size[0] / scale)), min(info.width, round(size[1] / scale))
+    top, left = (info.height - height) // 2, (info.width - width) // 2
+    return f"crop={width}:{height}:{left}:{top},scale={size[1]}:{size[0]}:flags=area+{_EXACT}"
 
 
 def write_contact_sheet(

@@ -76,8 +76,10 @@ def track_item(path: Path, key: Path, files: Iterable[Path], open_track: Callabl
     name = key.as_posix()
 
     def read(options: ReadOptions) -> Iterator[tuple[str, Episode]]:
-        track = open_track(options)
-        for index, episode in enumerate(read_track(track, fit=options.fit, chunk_frames=options.chunk_frames)):
+        episodes = read_track(
+            open_track(options), fit=options.fit, chunk_frames=options.chunk_frames, size=options.size
+        )
+        for index, episode in enumerate(episodes):
             yield chunk_key(name, index), episode
 
     return SourceItem(path=path, key=name, files=frozenset(files), read=read)

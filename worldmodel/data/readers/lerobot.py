@@ -29,7 +29,7 @@ from worldmodel.data.episodes import Episode, EpisodeSource, chunk_key
 from worldmodel.data.files import read_json
 from worldmodel.data.readers.items import ReadOptions, SourceItem, track_item
 from worldmodel.data.readers.lerobot_tables import Columns, lines_of, read_columns
-from worldmodel.data.readers.track import Pair, Row, Track, cut
+from worldmodel.data.readers.track import Pair, Row, Track, cut, decoded_size
 from worldmodel.data.video import read_video, video_info
 
 _INFO = Path("meta") / "info.json"
@@ -140,7 +140,8 @@ def _read_file(data: _DataSet, video: Path, key: str, options: ReadOptions) -> I
     tasks = _tasks(data.folder / "meta" / "tasks.parquet")
     opened, columns = None, Columns({}, 0)
     done = 0
-    with contextlib.closing(read_video(video)) as frames:
+    info = video_info(video)
+    with contextlib.closing(read_video(video, info=info, size=decoded_size(info, options.size))) as frames:
         for place in _places(data, video):
             table = data.folder / data.data_path.format(chunk_index=place.data[0], file_index=place.data[1])
             if table != opened:

@@ -67,18 +67,26 @@ class Track:
 Pair = tuple[np.ndarray, Row]
 
 
-def read_track(track: Track, *, fit: Fit | None, chunk_frames: int | None) -> Iterator[Episode]:
+def read_track(
+    track: Track, *, fit: Fit | None, chunk_frames: int | None, size: tuple[int, int] | None = None
+) -> Iterator[Episode]:
     """Yields the episodes of a recording, in order.
 
     Args:
         track: The recording; its rows are used up.
         fit: Brings each frame to size while it is read; `None` keeps them as they are.
         chunk_frames: Most frames in an episode, at least 2; `None` makes one episode of all.
+        size: Height and width that `fit` brings frames to, if it does: much smaller ones come from the decoder.
 
     Raises:
         ValueError: At the damaged place, if the video or a row is damaged. Chunks before it have been given by then.
     """
-    return cut(_pairs(track, fit), track.source, (track.terminated, track.truncated), chunk_frames)
+    return cut(_pairs(track, fit, size), track.source, (track.terminated, track.truncated), chunk_frames)
+
+
+def decoded_size(info: VideoInfo, size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Returns the size that the decoder is to shrink to: a wanted one if it is at most half of the video's."""
+    return size if size is not None and 2 * size[0] <= info.height and 2 * size[1] <= info.width else None
 
 
 def cut(
@@ -118,16 +126,17 @@ def cut_episode(episode: Episode, *, fit: Fit, chunk_frames: int | None) -> Iter
     yield from cut(pairs, episode.source, (episode.terminated, episode.truncated), chunk_frames)
 
 
-def _pairs(track: Track, fit: Fit | None) -> Iterator[Pair]:
-    with contextlib.closing(read_video(track.video, info=track.video_info)) as video:
+def _pairs(track: Track, fit: Fit | None, size: tuple[int, int] | None) -> Iterator[Pair]:
+    info = track.video_info
+    with contextlib.closing(read_video(track.video, info=info, size=decoded_size(info, size))) as video:
         frames = islice(video, track.first_frame, track.first_frame + track.num_frames)
         for frame, row in zip(frames, track.rows, strict=True):
             if row.skip:
                 continue
             if row.pointer is not None:
-                draw_pointer(frame, *row.pointer)
+                draw_pointer(frame, *row.pointer, whole=(info.height, info.width))
             yield frame if fit is None else fit(frame), row
-        if track.first_frame + track.num_frames == track.video_info.num_frames:
+        if track.first_frame + track.num_frames == info.num_frames:
             next(video, None)  # to its end: only there the decoder says whether all was well
 
 

@@ -195,7 +195,15 @@ def _info(line: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Lines:
-    """What a lines file holds: its first and last line, their number, and ticks that are missing, before which line."""
+    """What a lines file holds.
+
+    Attributes:
+        first: Its first line.
+        last: Its last line.
+        number: How many there are.
+        missing: How many ticks are missing between them.
+        gap: Before which line the first are missing.
+    """
 
     first: dict[str, Any]
     last: dict[str, Any]
