@@ -50,7 +50,12 @@ def test_the_map_has_every_module(folder):
 
 
 @pytest.mark.parametrize(
-    "title", ["The path of one action and one frame", "The path of one frame and one action through the model"]
+    "title",
+    [
+        "The path of one action and one frame",
+        "The path of one frame and one action through the model",
+        "The path of one imagined step",
+    ],
 )
 def test_functions_of_the_path_exist(title):
     sources = "\n".join(
@@ -144,7 +149,7 @@ def test_every_player_is_listed():
 @pytest.mark.parametrize(
     "page",
     [
-        *("voxel.md", "players.md", "crafter.md", "model.md"),
+        *("voxel.md", "players.md", "crafter.md", "model.md", "imagined.md", "ecosystem.md"),
         *("minerl.md", "minecraft_actions.md", "other_worlds.md", "recordings.md"),
     ],
 )

@@ -168,7 +168,7 @@ class Dreams:
             frames=self.model.decode_groups(step.latents).cpu().numpy(),
             rewards=expected_reward(step.heads.reward_logits[:, 0]).double().cpu().numpy(),
             terminations=step.heads.termination_logits[:, 0].double().sigmoid().cpu().numpy(),
-            trust=(-step.residual.double() / TRUST_SCALE).exp().cpu().numpy(),
+            trust=(-step.revision.double() / TRUST_SCALE).exp().cpu().numpy(),
             revision=step.revision.double().cpu().numpy(),
             residual=step.residual.double().cpu().numpy(),
         )
@@ -236,8 +236,8 @@ class Dreams:
         self._policy = torch.stack([policies.get(item, self._policy[item]) for item in range(self.num)])
 
 
-TRUST_SCALE = 1.0
-"""Residual, in deviations of the latents, at which trust has fallen to 1 / e."""
+TRUST_SCALE = 0.5
+"""Revision, in deviations of the latents, at which trust has fallen to 1 / e."""
 
 
 def _generator(seed: int, step: int) -> torch.Generator:

@@ -296,7 +296,7 @@ def test_lost_trust_truncates(checkpoint, env):
         wary.step(ACTIONS[0])
 
 
-def test_trust_says_how_much_the_model_would_still_change(env, monkeypatch):
+def test_trust_says_how_far_sampling_moved_the_first_guess(env, monkeypatch):
     from worldmodel.model import streaming
 
     steps = []
@@ -306,7 +306,7 @@ def test_trust_says_how_much_the_model_would_still_change(env, monkeypatch):
     info = env.step(ACTIONS[0])[4]
     assert info["residual"] == pytest.approx(steps[0].residual.item())
     assert info["revision"] == pytest.approx(steps[0].revision.item())
-    assert info["trust"] == pytest.approx(np.exp(-steps[0].residual.item()))
+    assert info["trust"] == pytest.approx(np.exp(-steps[0].revision.item() / 0.5))
 
 
 # --- Long dreams
