@@ -31,7 +31,7 @@ class ImaginedConfig:
     """
 
     checkpoint: str = "voxel-small"
-    num_steps: int = 4
+    num_steps: int = 2
     text_guidance: float = 1.0
     action_guidance: float = 1.0
     history_guidance: float = 1.0
