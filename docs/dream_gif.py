@@ -1,7 +1,7 @@
 """Makes the animated picture at the top of the README of a rollout's video.
 
-    worldmodel rollout env=imagined player=explorer steps=50 seed=1000021 output=runs/readme
-    python docs/dream_gif.py runs/readme/rollout.mp4 docs/images/dream.gif
+$ worldmodel rollout env=imagined env.kwargs.num_steps=4 player=explorer steps=50 seed=1000021 output=runs/readme
+$ python docs/dream_gif.py runs/readme/rollout.mp4 docs/images/dream.gif
 """
 
 import sys

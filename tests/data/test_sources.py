@@ -149,7 +149,7 @@ def test_damaged_files_are_skipped_and_told(tmp_path, caplog):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     Image.fromarray(_noise(4, 4, 3)).save(tmp_path / "tiny.png")
     Image.fromarray(_noise(8, 8, 3)).save(tmp_path / "whole.png")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, "worldmodel.data.sources"):  # `worldmodel data` makes its parent quiet
         episodes, skipped = _read(tmp_path)
     assert [key.split("/")[-1] for key in episodes] == ["episode_000000", "episode_000002", "whole.png"]
     names = ["broken.png", "cut.mp4", "episode_000001.jsonl", "tiny.png"]
