@@ -141,10 +141,10 @@ def test_pictures_are_cut_and_resized():
 
 
 def test_a_dream_ends_when_trust_is_lost(rollout, capsys):
-    assert rollout("env.kwargs.min_trust=1") == 0
+    assert rollout("env.kwargs.min_trust=1", "env.kwargs.num_steps=2") == 0
     assert "1 steps, 3 frames" in (out := capsys.readouterr().out) and "the dreamed episode was truncated" in out
     assert figures()["steps"][0]["truncated"] and not figures()["steps"][0]["real"]["truncated"]
-    assert rollout("env.kwargs.min_trust=1", "twin=false", "player=random") == 0
+    assert rollout("env.kwargs.min_trust=1", "env.kwargs.num_steps=2", "twin=false", "player=random") == 0
     assert "1 steps, 3 frames" in (out := capsys.readouterr().out) and "the episode was truncated" in out
 
 

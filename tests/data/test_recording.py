@@ -115,8 +115,12 @@ def test_a_killed_recording_leaves_only_whole_episodes(tmp_path, format, delay):
     for seed, episode in enumerate(episodes):
         assert len(episode) == 12 and episode.source.seed == seed
         np.testing.assert_array_equal(episode.frames, play(seed=seed).frames)
-    time.sleep(0.3)
-    assert [path for path in tmp_path.rglob("*partial*")] == []
+    # What an orphaned encoder has begun meanwhile is removed by whoever goes on.
+    ends = time.monotonic() + 10
+    while left := list(tmp_path.rglob("*partial*")):
+        assert time.monotonic() < ends, left
+        time.sleep(0.3)
+        Recording(tmp_path, _plan(format, 1000), FakeVoxel())
 
 
 def test_a_video_without_lines_is_not_an_episode(tmp_path):

@@ -91,7 +91,7 @@ def test_step_returns_both(twin):
         assert step.imagined_frames.shape == (2, SIDE, SIDE, 3)
         assert np.array_equal(step.imagined[0], step.imagined_frames[-1])
         assert step.real[1] == 0.0 and step.real[2:4] == (False, False) and "pose" in step.real[4]
-        assert step.imagined[4]["step"] == t + 1 and 0.0 < step.imagined[4]["trust"] < 1.0
+        assert step.imagined[4]["step"] == t + 1 and step.imagined[4]["residual"] > 0.0
 
 
 def test_psnr_is_that_of_the_observations(twin):

@@ -210,8 +210,9 @@ def test_the_adapter_gives_stable_baselines_what_single_dreams_give(dream, dream
         assert over.tolist() == reference[2].tolist()
         for one, other in zip(infos + ours.reset_infos, reference[3] + theirs.reset_infos, strict=True):
             assert {name: type(value) for name, value in one.items()} == {k: type(value) for k, value in other.items()}
-            for name in set(one) - {"terminal_observation", "trust"}:
-                assert one[name] == other[name], name
+            for name in set(one) - {"terminal_observation"}:
+                rounded = name in ("trust", "revision", "residual")
+                assert one[name] == (pytest.approx(other[name], abs=1e-3) if rounded else other[name]), name
         ends += over.sum()
     assert ends >= 4
     assert_close(ours.render(), theirs.render())

@@ -178,7 +178,13 @@ for _ in range(1000):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_parent_that_dies_while_minerl_hangs_leaves_nothing(children, number):
     command = [sys.executable, "-c", PARENT, FAKE, children.path, "hang", PYTHON]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # Tests that run in the background of a shell would have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert parent.stdout.readline() == b"ready\n"
     time.sleep(0.2)
     parent.send_signal(number)
@@ -200,10 +206,13 @@ def test_whoever_interrupts_a_step_can_go_on_with_the_same_process(make, tmp_pat
     env.reset(seed=1)
     process = env._bridge.process_id
     env.step({})
+    # Tests that run in the background of a shell would have it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         env.step({})  # sleeps a second
+    signal.signal(signal.SIGINT, before)
     timer.join()
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step({})
