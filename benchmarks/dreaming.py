@@ -257,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", nargs="?", default="voxel-small", help="name or path")
     parser.add_argument("--rounds", type=int, default=30, help="rounds of all contenders")
-    parser.add_argument("--num-steps", type=int, default=4, help="sampling steps for each latent frame")
+    parser.add_argument("--num-steps", type=int, default=2, help="sampling steps for each latent frame")
     parser.add_argument("--steps", type=int, default=10_000, help="steps of the long dream")
     parser.add_argument("--no-long", action="store_true", help="leave the long dream out")
     parser.add_argument("--threads", type=int, default=2, help="threads")
