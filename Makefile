@@ -17,7 +17,7 @@ help:
 	@echo "make clean  remove everything that was made, .venv included"
 
 demo: $(INSTALLED)
-	$(BIN)/worldmodel rollout env=imagined player=explorer steps=200 output=runs/demo
+	$(BIN)/worldmodel rollout env=imagined player=explorer steps=80 seed=1000021 output=runs/demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
