@@ -9,6 +9,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
+from worldmodel.envs.batches import each_seed, reset_mask
 from worldmodel.envs.imagined.core import Imagination
 from worldmodel.envs.imagined.dreams import Snapshot
 
@@ -110,11 +111,11 @@ class ImaginedVectorEnv(VectorEnv):
             ValueError: If an option, the number of seeds, or the shape of the mask does not fit.
         """
         options = dict(options or {})
-        mask = self._mask(options.pop("reset_mask", None))
+        mask = reset_mask(options.pop("reset_mask", None), self.num_envs)
         if not self._begun and not mask.all():
             raise ValueError("options['reset_mask']: expected all True in the first reset, got some False")
         self._each(options)  # refuses lists of the wrong length before anything changes
-        seeds = self._wanted_seeds(seed)
+        seeds = each_seed(seed, self.num_envs)
         self._seed([seeds[i] if mask[i] else None for i in range(self.num_envs)])
         self._restart(np.flatnonzero(mask).tolist(), options)
         self._options = {name: value for name, value in options.items() if name != "state"}
@@ -285,27 +286,6 @@ class ImaginedVectorEnv(VectorEnv):
         ]
         # Only now: a bad seed among them changes nothing.
         self._randoms, self._seeds = [random for random, _ in pairs], [seed for _, seed in pairs]
-
-    def _wanted_seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + i for i in range(self.num_envs)]
-        seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"seed: expected {self.num_envs} seeds, one for each dream, got {len(seeds)}")
-        return seeds
-
-    def _mask(self, mask: Any) -> np.ndarray:
-        if mask is None:
-            return np.ones(self.num_envs, np.bool_)
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            raise TypeError(f"options['reset_mask']: expected a numpy array of bool, got {mask!r:.80}")
-        if mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(
-                f"options['reset_mask']: expected shape ({self.num_envs},) with at least one True, got {mask!r:.80}"
-            )
-        return mask
 
     def _check_begun(self, name: str) -> None:
         if not self._begun:

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 from gymnasium.wrappers import TimeLimit
 
+from worldmodel.envs.batches import each_seed, reset_mask
 from worldmodel.envs.voxel.env import VoxelEnv
 
 _Result = TypeVar("_Result")
@@ -93,9 +94,9 @@ class VoxelVectorEnv(VectorEnv):
             ValueError: If the number of seeds or the shape of the mask does not fit.
             TypeError: If the mask is not boolean.
         """
-        seeds = self._seeds(seed)
+        seeds = each_seed(seed, self.num_envs)
         options = dict(options or {})
-        mask = self._mask(options.pop("reset_mask", None))
+        mask = reset_mask(options.pop("reset_mask", None), self.num_envs)
 
         def start(i: int) -> tuple[np.ndarray, dict[str, Any]]:
             return self.envs[i].reset(seed=seeds[i], options=options)
@@ -169,24 +170,3 @@ class VoxelVectorEnv(VectorEnv):
     def _map(self, function: Callable[[int], _Result], indices: Sequence[int]) -> list[_Result]:
         """Applies a function to indices on the threads; results in order."""
         return list(self._pool.map(function, indices))
-
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + i for i in range(self.num_envs)]
-        seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"seed: expected {self.num_envs} seeds, one for each environment, got {len(seeds)}")
-        return seeds
-
-    def _mask(self, mask: Any) -> np.ndarray:
-        if mask is None:
-            return np.ones(self.num_envs, np.bool_)
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            raise TypeError(f"options['reset_mask']: expected a numpy array of bool, got {mask!r:.80}")
-        if mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(
-                f"options['reset_mask']: expected shape ({self.num_envs},) with at least one True, got {mask!r:.80}"
-            )
-        return mask
