@@ -223,7 +223,7 @@ def without_camera(envs):
         (lambda envs: batch(envs, jump=np.zeros(4, int)), ValueError, "actions: expected a batch .*longer"),
         (lambda envs: batch(envs, jump=0), TypeError, "actions: expected a batch of the action space, .* got dict"),
         (lambda envs: batch(envs, jump=np.array([0, 1, 2])), ValueError, r"action 2: 'jump': expected an integer in"),
-        (lambda envs: ACTIONS[:2], ValueError, "actions: expected 3, one for each environment, got 2"),
+        (lambda envs: ACTIONS[:2], ValueError, "actions: expected 3, one for each dream, got 2"),
         (lambda envs: [{}, {}, {"jmup": 1}], ValueError, "'action': expected keys among .* got 'jmup'"),
         (lambda envs: [{}, {}, 3], TypeError, "'action': expected a dictionary, got int 3"),
         (lambda envs: [{}, [{}], {}], ValueError, "action: expected a list of 2, one for each tick of a step, got 1"),
@@ -247,10 +247,10 @@ def mask(*values):
         (mask(1.0, 0.0, 0.0), TypeError, r"options\['reset_mask'\]: expected a numpy array of bool, got array"),
         (mask(True, False), ValueError, r"options\['reset_mask'\]: expected shape \(3,\) with at least one True"),
         (mask(False, False, False), ValueError, r"options\['reset_mask'\]: expected shape \(3,\) with at least one"),
-        ({"prompt": ["a", "b"]}, ValueError, r"options\['prompt'\]: expected 3, one for each environment, got 2"),
+        ({"prompt": ["a", "b"]}, ValueError, r"options\['prompt'\]: expected 3, one for each dream, got 2"),
         ({"prompt": ["a", "b", 3]}, TypeError, r"options\['prompt'\]: expected a string, got int 3"),
         ({"prompt": ["a", "b", "c " * 100]}, ValueError, "prompt: expected at most 64 words, got 100"),
-        ({"state": [1, 2]}, ValueError, r"options\['state'\]: expected 3, one for each environment, got 2"),
+        ({"state": [1, 2]}, ValueError, r"options\['state'\]: expected 3, one for each dream, got 2"),
         ({"state": [1, 2, 3]}, TypeError, "state: expected what get_state returned"),
         ({"promt": "x"}, ValueError, "options: expected any of .* got 'promt'"),
     ],
@@ -301,7 +301,7 @@ def test_first_reset_is_of_all(checkpoint):
 @pytest.mark.parametrize(
     ("prompt", "error", "message"),
     [
-        (["a", "b"], ValueError, "prompts: expected 3, one for each environment, got 2"),
+        (["a", "b"], ValueError, "prompts: expected 3, one for each dream, got 2"),
         (["a", "b", None], TypeError, "prompt: expected a string, got NoneType"),
         (["a", "b", "c " * 100], ValueError, "prompt: expected at most 64 words, got 100"),
         ("x" * 10_000, ValueError, "prompt: expected at most 64 words, got 625"),
@@ -318,7 +318,7 @@ def test_wrong_prompts(both, prompt, error, message):
 @pytest.mark.parametrize(
     ("states", "error", "message"),
     [
-        (lambda states: states[:2], ValueError, "states: expected 3, one for each environment, got 2"),
+        (lambda states: states[:2], ValueError, "states: expected 3, one for each dream, got 2"),
         (lambda states: [*states[:2], 3], TypeError, "state: expected what get_state returned"),
         (lambda states: states[0], TypeError, "states: expected a list with one for each dream, got Snapshot"),
         (lambda states: "abc", TypeError, "states: expected a list with one for each dream, got str"),
