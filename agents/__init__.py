@@ -13,6 +13,7 @@ import gymnasium
 
 from worldmodel.agents.builder import BuilderPlayer
 from worldmodel.agents.explorer import ExplorerPlayer
+from worldmodel.agents.forager import ForagerPlayer
 from worldmodel.agents.idle import IdlePlayer
 from worldmodel.agents.keys import KeysPlayer
 from worldmodel.agents.look_away import LookAwayPlayer
@@ -31,6 +32,7 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "explorer": ExplorerPlayer,
     "lumberjack": LumberjackPlayer,
     "builder": BuilderPlayer,
+    "forager": ForagerPlayer,
     "look_away": LookAwayPlayer,
     "patrol": PatrolPlayer,
     "keys": KeysPlayer,

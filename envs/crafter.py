@@ -166,6 +166,22 @@ class CrafterEnv(gymnasium.Env):
         # Drawing anew would change the game: the noise in pictures of the night comes from the world's generator.
         return None if self.render_mode is None or self._frame is None else self._frame.copy()
 
+    @property
+    def facing(self) -> tuple[int, int]:
+        """Where the player looks: the step, in cells to the right and down."""
+        x, y = self._game._player.facing
+        return int(x), int(y)
+
+    def ahead(self, step: tuple[int, int]) -> str:
+        """Returns what is in the cell a step away from the player, in truth: a material, or the thing on it.
+
+        Args:
+            step: In cells to the right and down.
+        """
+        x, y = self._game._player.pos
+        material, thing = self._game._world[int(x) + step[0], int(y) + step[1]]
+        return material or "edge" if thing is None else type(thing).__name__.lower()
+
     def _action_index(self, action: Any) -> int:
         expected = f"an integer in [0, {len(self._action_names)})"
         array = np.asarray(action)

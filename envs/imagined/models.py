@@ -7,6 +7,7 @@ import torch
 
 from worldmodel.model import WorldModel
 from worldmodel.model.checkpoint import find_checkpoint, read_config
+from worldmodel.model.precision import fast_dtype
 from worldmodel.model.starts import Starts, read_starts
 
 
@@ -29,9 +30,3 @@ def load(checkpoint: str) -> tuple[WorldModel, Starts | None]:
 def _load(folder: Path, stamp: str) -> tuple[WorldModel, Starts | None]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return WorldModel.from_pretrained(folder, device=device, dtype=fast_dtype(device)), read_starts(folder)
-
-
-def fast_dtype(device: str) -> torch.dtype:
-    """Returns bfloat16 where the machine multiplies in it, else float32."""
-    fast = device != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return torch.bfloat16 if fast else torch.float32

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from worldmodel.cli import main
 from worldmodel.data import VideoWriter
 from worldmodel.data.lint import LintReport
+from worldmodel.model import WorldModel
 
 ROOT = Path(__file__).parents[2]
 TINY = (
@@ -52,6 +54,45 @@ def test_the_page_shows_how_to_use_it(trained):
     assert result.stdout.strip() == "(64, 64, 3) 8"
 
 
+def test_a_run_can_begin_with_the_weights_of_another(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    before = WorldModel.from_pretrained("runs/crafter/checkpoint")
+    again = [
+        *CRAFTER[: -1 - len(TINY)],
+        "output=runs/further",
+        *TINY,
+        "initial=runs/crafter/checkpoint",
+        "data.first_seed=900",
+    ]
+    assert main(again) == 0
+    after = WorldModel.from_pretrained("runs/further/checkpoint")
+    same = {name: torch.equal(tensor, after.state_dict()[name]) for name, tensor in before.state_dict().items()}
+    assert all(equal for name, equal in same.items() if name.startswith("compression."))
+    assert not all(equal for name, equal in same.items() if name.startswith("denoiser."))
+    assert not Path("runs/further/compression").exists()
+    training = after.metadata.training
+    assert training["initial"] == "runs/crafter/checkpoint" and training["initial_training"]["denoiser_steps"] >= 3
+    assert training["denoiser_steps"] == 3
+    distance = sum(
+        (a - b).norm() for a, b in zip(before.denoiser.parameters(), after.denoiser.parameters(), strict=True)
+    )
+    assert distance < 0.5 * sum(parameter.norm() for parameter in before.denoiser.parameters())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["initial=nowhere"], "initial: .*nowhere"),
+        (["initial=runs/crafter/checkpoint", "model.channels=8"], "initial: expected .* compute and model .*channels"),
+    ],
+)
+def test_weights_that_do_not_suit_are_refused(trained, monkeypatch, capsys, settings, message):
+    monkeypatch.chdir(trained)
+    name = f"output=runs/refused_{len(settings)}"
+    assert main([*CRAFTER[: -1 - len(TINY)], name, *TINY, *settings]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
 def test_a_run_goes_on_with_more_steps_but_not_with_other_settings(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     assert main([*CRAFTER, "denoiser.max_steps=5"]) == 0
@@ -66,7 +107,7 @@ def test_a_run_goes_on_with_more_steps_but_not_with_other_settings(trained, monk
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("compute=huge", "compute: expected one of 16x, 4x, base, tiny, got 'huge'"),
+        ("compute=huge", "compute: expected one of 16x, 4x, base, mini, tiny, got 'huge'"),
         ("compression.max_minutes=-1", "max_minutes: expected more than 0, got -1"),
         ("denoiser.max_minutes=null denoiser.max_steps=null", "max_steps: expected a number of steps, or max_minutes"),
         ("model.frames_per_latent=3", "frames_per_latent: expected 1, 2 or 4, got 3"),

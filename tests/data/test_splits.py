@@ -1,7 +1,7 @@
 import pytest
 
 from worldmodel.data import EpisodeSource
-from worldmodel.data.splits import held_out, world_key
+from worldmodel.data.splits import FIRST_EVALUATION_SEED, held_out, world_key
 
 
 def _source(seed, env_id="worldmodel/Voxel-v0"):
@@ -61,3 +61,9 @@ def test_without_a_seed_the_name_decides_and_the_folder_above_does_not():
 
 def test_the_split_is_the_same_on_every_machine():
     assert [seed for seed in range(60) if held_out(world_key(_source(seed), ""), 5)] == [17, 31, 54]
+
+
+def test_worlds_for_evaluation_are_held_out_whatever_the_share():
+    for seed in (FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + 7, 2**40):
+        assert all(held_out(world_key(_source(seed), ""), percent) for percent in (0, 0.01, 50, 100))
+    assert not any(held_out(world_key(_source(FIRST_EVALUATION_SEED - 1 - seed), ""), 0) for seed in range(100))

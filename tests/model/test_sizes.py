@@ -24,6 +24,10 @@ def test_tiny_is_below_a_million_parameters():
     assert weightless(Size("tiny")).num_parameters() < 1_000_000
 
 
+def test_mini_is_about_two_million_parameters():
+    assert 1.5e6 < weightless(Size("mini")).num_parameters() < 3e6
+
+
 def test_small_is_about_ten_million_parameters():
     assert 8e6 < weightless(Size("small")).num_parameters() < 15e6
 
@@ -40,12 +44,15 @@ def test_every_size_remembers_and_reads_prompts(size):
 
 
 def test_settings_reach_the_parts():
-    config = model_config(Size("tiny"), frames_per_latent=4, patch=16, channels=7).compression
-    assert (config.frames_per_latent, config.patch, config.channels) == (4, 16, 7)
+    config = model_config(Size("tiny"), frames_per_latent=4, patch=16, channels=7, latent_patch=3)
+    compression = config.compression
+    assert (compression.frames_per_latent, compression.patch, compression.channels) == (4, 16, 7)
+    assert config.denoiser.patch == 3
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("frames_per_latent", 3), ("patch", 7), ("channels", 0), ("frames_per_latent", 0)]
+    ("setting", "value"),
+    [("frames_per_latent", 3), ("patch", 7), ("channels", 0), ("frames_per_latent", 0), ("latent_patch", 0)],
 )
 def test_settings_out_of_range_are_named(setting, value):
     with pytest.raises(ValueError, match=f"^{setting}: expected .*, got {value}"):

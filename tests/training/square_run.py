@@ -17,6 +17,7 @@ from moving_square import make_store
 
 from worldmodel.data.store import EpisodeStore
 from worldmodel.model import Metadata, Size, WorldModel, model_config
+from worldmodel.model.precision import has_fast_bf16
 from worldmodel.training.latents import compress_store
 from worldmodel.training.optimizer import OptimizerConfig
 from worldmodel.training.run import Run, RunConfig
@@ -49,8 +50,9 @@ def make_model(store: EpisodeStore) -> WorldModel:
     return WorldModel(model_config(Size.tiny, frames_per_latent=2, channels=4), metadata)
 
 
-def run_config(*, bf16: bool = True) -> RunConfig:
-    common = {"batch_size": 4, "log_every": 1, "save_minutes": 0.0, "bf16": bf16, "report_every": 5}
+def run_config(*, bf16: bool | None = None) -> RunConfig:
+    common = {"batch_size": 4, "log_every": 1, "save_minutes": 0.0, "report_every": 5}
+    common["bf16"] = has_fast_bf16() if bf16 is None else bf16
     common["optimizer"] = OptimizerConfig(warmup_steps=2)
     return RunConfig(
         compression=CompressionTraining(max_steps=6, **common),

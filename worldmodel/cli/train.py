@@ -4,7 +4,7 @@ import logging
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,13 @@ from worldmodel.cli.settings import EnvConfig, PlayerConfig
 from worldmodel.data.files import read_json, write_json
 from worldmodel.data.lint import lint_store
 from worldmodel.data.store import EpisodeStore
+from worldmodel.model.checkpoint import to_plain
 from worldmodel.model.sizes import Size, model_config
 from worldmodel.training.settings import CompressionTraining, DenoiserTraining
 
 if TYPE_CHECKING:
-    from worldmodel.model import WorldModel
+    from worldmodel.model import Metadata, WorldModel
+    from worldmodel.model.sizes import ModelConfig
 
 SETTINGS = "settings.json"
 _MAY_CHANGE = ("output", "max_minutes", "max_steps", "workers", "lint", "log_every", "save_minutes", "report_every")
@@ -45,6 +47,7 @@ class ModelSettings:
     frames_per_latent: int
     patch: int
     channels: int
+    latent_patch: int
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,6 +59,7 @@ class TrainConfig:
     compute: ComputeConfig
     output: str | None
     seed: int
+    initial: str | None
     data: DataConfig
     model: ModelSettings
     compression: CompressionTraining
@@ -150,7 +154,8 @@ def _train(config: TrainConfig, store: EpisodeStore, folder: Path, bars: "_Bars"
         git_revision=_git_revision(),
     )
     try:
-        model = WorldModel(model_config(config.compute.size, **asdict(config.model)), metadata)
+        sizes = model_config(config.compute.size, **asdict(config.model))
+        model = WorldModel(sizes, metadata) if config.initial is None else _initial(config.initial, sizes, metadata)
         for bucket in store.buckets.values():
             model.grid(bucket.height, bucket.width)
     except ValueError as error:
@@ -163,11 +168,38 @@ def _train(config: TrainConfig, store: EpisodeStore, folder: Path, bars: "_Bars"
             denoiser=config.denoiser,
             learning_rate=config.compute.learning_rate,
             seed=config.seed,
+            keep_compression=config.initial is not None,
             named_actions=_named_actions(model),
         ),
         folder,
         bars,
     ).train()
+
+
+def _initial(checkpoint: str, sizes: "ModelConfig", metadata: "Metadata") -> "WorldModel":
+    """Returns the model of a checkpoint, to be trained on other data: its weights, sizes and spaces, new metadata.
+
+    Raises:
+        UsageError: If there is none, or it does not suit the data.
+    """
+    from worldmodel.model import WorldModel
+
+    try:
+        model = WorldModel.from_pretrained(checkpoint)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(f"initial: {error}") from error
+    found, given = to_plain(model.config), to_plain(sizes)
+    pairs = {"compute and model": (found, given), "action_space": (model.metadata.action_space, metadata.action_space)}
+    pairs["fps"] = (model.metadata.fps, metadata.fps)
+    for name, (before, now) in pairs.items():
+        if before != now:
+            raise UsageError(
+                f"initial: expected a checkpoint with the {name} of this run, {now}, got {before} in {checkpoint}; "
+                "choose the settings it was trained with (config.json beside it has them)"
+            )
+    training = {"initial": checkpoint, "initial_training": model.metadata.training, **metadata.training}
+    model.metadata = replace(metadata, training=training)
+    return model.train().requires_grad_(True)
 
 
 def _named_actions(model: "WorldModel") -> list[tuple[str, Any]]:
@@ -196,8 +228,6 @@ def _named_actions(model: "WorldModel") -> list[tuple[str, Any]]:
 
 def _check_same_run(folder: Path, config: TrainConfig) -> None:
     """Writes the settings down, or compares them with those that the run in the folder was begun with."""
-    from worldmodel.model.checkpoint import to_plain
-
     path = folder / SETTINGS
     now = _flat(to_plain(config))
     if path.exists():

@@ -11,6 +11,11 @@ from worldmodel.data.episodes import EpisodeSource, recording_key
 
 _STEPS = 10_000  # of a percentage: hundredths
 
+FIRST_EVALUATION_SEED = 1_000_000_000
+"""Worlds with this seed or a later one are for evaluation: always held out, whatever the share."""
+
+_SEEDED = re.compile(r"seed (\d+)")
+
 # At the end of names of parts of one session in one world: VPT's contractors, alias-session-date-time; MineRL,
 # player-session_from-to.
 _PART = re.compile(r"(-\d{8}-\d{6}|(?<=\d)_\d+-\d+)$")
@@ -35,7 +40,7 @@ def world_key(source: EpisodeSource, key: str) -> str:
 
 
 def held_out(world: str, percent: float) -> bool:
-    """Returns whether the episodes of a world are held out.
+    """Returns whether the episodes of a world are held out: by a hash, and those for evaluation always.
 
     Args:
         world: Name of the world, as `world_key` returns it.
@@ -46,4 +51,7 @@ def held_out(world: str, percent: float) -> bool:
     """
     if not 0 <= percent <= 100:
         raise ValueError(f"percent: expected a number from 0 to 100, got {percent!r}")
+    seed = _SEEDED.fullmatch(world)
+    if seed and int(seed[1]) >= FIRST_EVALUATION_SEED:
+        return True
     return zlib.crc32(world.encode()) % _STEPS < round(percent * _STEPS / 100)

@@ -4,11 +4,13 @@ Sources: Jordan et al., 2024, "Muon: An optimizer for hidden layers in neural ne
 Scalable for LLM Training" (step sizes that match AdamW's); Loshchilov & Hutter, 2019, "Decoupled Weight Decay".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import torch
 from torch import Tensor, nn
+
+from worldmodel.model.precision import has_fast_bf16
 
 
 class OptimizerKind(Enum):
@@ -25,14 +27,16 @@ class OptimizerConfig:
     """Settings of an optimiser.
 
     Attributes:
-        kind: Which one.
+        kind: Which one; by default Muon, or AdamW where bfloat16 is slow, because Muon computes in it.
         weight_decay: Of matrices.
         clip_norm: Largest norm of the gradient.
         warmup_steps: Steps in which the rate rises from 0.
         decay_share: Share of the run, at its end, in which it falls to a hundredth.
     """
 
-    kind: OptimizerKind = OptimizerKind.muon
+    kind: OptimizerKind = field(
+        default_factory=lambda: OptimizerKind.muon if has_fast_bf16() else OptimizerKind.adamw
+    )
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     warmup_steps: int = 50

@@ -60,6 +60,7 @@ class RunConfig:
         denoiser: The second stage.
         learning_rate: Peak rate of both.
         seed: Of all that is drawn.
+        keep_compression: Whether the model's compression network is kept as it is, and only the denoiser is trained.
         context_latents: Latent frames seen before a dream in evaluations.
         evaluation_clips: Held-out clips in an evaluation.
         named_actions: Names and vectors (A,) of actions that are shown held down, each from the same past.
@@ -69,6 +70,7 @@ class RunConfig:
     denoiser: DenoiserTraining
     learning_rate: float
     seed: int = 0
+    keep_compression: bool = False
     context_latents: int = 8
     evaluation_clips: int = 32
     named_actions: list[tuple[str, Tensor]] = field(default_factory=list)
@@ -97,8 +99,8 @@ class Run:
         self.model.to(machines().device).eval()
 
     def train(self) -> bool:
-        """Trains both stages. Returns whether it came to its end."""
-        if not self._train_compression():
+        """Trains both stages, or the second alone. Returns whether it came to its end."""
+        if not self.config.keep_compression and not self._train_compression():
             return False
         train = self._compressed(held_out=False)
         if train is None:

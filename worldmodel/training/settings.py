@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from worldmodel.model.precision import has_fast_bf16
 from worldmodel.training.noising import NoisingConfig
 from worldmodel.training.optimizer import OptimizerConfig
 
@@ -16,7 +17,7 @@ class TrainerConfig:
         batch_size: Items of a batch, over all machines.
         optimizer: Settings of the optimiser.
         ema_decay: Of the running average of the weights, which is what is saved and used.
-        bf16: Whether to multiply in bfloat16, with weights in float32.
+        bf16: Whether to multiply in bfloat16, with weights in float32; by default where the machine is fast in it.
         compile: Whether to compile the module with `torch.compile`.
         gradient_checkpointing: Whether to save memory by computing what is between blocks twice.
         log_every: Steps between two lines of the log.
@@ -29,7 +30,7 @@ class TrainerConfig:
     batch_size: int = 16
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     ema_decay: float = 0.998
-    bf16: bool = True
+    bf16: bool = field(default_factory=has_fast_bf16)
     compile: bool = False
     gradient_checkpointing: bool = False
     log_every: int = 20
