@@ -13,11 +13,13 @@ import gymnasium
 
 from worldmodel.agents.builder import BuilderPlayer
 from worldmodel.agents.explorer import ExplorerPlayer
+from worldmodel.agents.fidgeter import FidgeterPlayer
 from worldmodel.agents.forager import ForagerPlayer
 from worldmodel.agents.idle import IdlePlayer
 from worldmodel.agents.keys import KeysPlayer
 from worldmodel.agents.look_away import LookAwayPlayer
 from worldmodel.agents.lumberjack import LumberjackPlayer
+from worldmodel.agents.mixture import MixturePlayer
 from worldmodel.agents.patrol import PatrolPlayer
 from worldmodel.agents.player import Player
 from worldmodel.agents.policy import PolicyPlayer
@@ -30,11 +32,13 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "random": RandomPlayer,
     "idle": IdlePlayer,
     "explorer": ExplorerPlayer,
+    "fidgeter": FidgeterPlayer,
     "lumberjack": LumberjackPlayer,
     "builder": BuilderPlayer,
     "forager": ForagerPlayer,
     "look_away": LookAwayPlayer,
     "patrol": PatrolPlayer,
+    "mixture": MixturePlayer,
     "keys": KeysPlayer,
     "recorded": RecordedPlayer,
     "policy": PolicyPlayer,

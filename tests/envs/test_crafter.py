@@ -261,6 +261,33 @@ def test_rendering_shows_the_latest_frame_and_changes_nothing():
     assert silent.unwrapped.render() is None
 
 
+def test_facing_is_where_the_player_looks(env):
+    env.reset(seed=0)
+    for action, step in ((LEFT, (-1, 0)), (RIGHT, (1, 0)), (UP, (0, -1)), (DOWN, (0, 1))):
+        env.step(action)
+        assert env.unwrapped.facing == step
+
+
+def test_ahead_tells_material_or_thing(env):
+    import crafter as original
+
+    env.reset(seed=0)
+    game, world = env.unwrapped._game, env.unwrapped
+    for material in ("grass", "water", "lava", "table"):
+        put(env, material, facing=(0, 1))
+        assert world.ahead((0, 1)) == material
+    place = put(env, "grass", facing=(1, 0))
+    game._world.add(original.objects.Cow(game._world, place))
+    assert world.ahead((1, 0)) == "cow" and world.ahead((0, 1)) == "table"
+    assert world.ahead((0, 0)) == "player"
+
+
+def test_beyond_the_map_there_is_its_edge(env):
+    env.reset(seed=0)
+    x, y = env.unwrapped._game._player.pos
+    assert env.unwrapped.ahead((-int(x) - 1, 0)) == "edge" and env.unwrapped.ahead((0, 64 - int(y))) == "edge"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

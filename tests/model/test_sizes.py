@@ -44,15 +44,22 @@ def test_every_size_remembers_and_reads_prompts(size):
 
 
 def test_settings_reach_the_parts():
-    config = model_config(Size("tiny"), frames_per_latent=4, patch=16, channels=7, latent_patch=3)
+    config = model_config(Size("tiny"), frames_per_latent=4, patch=16, channels=7, latent_patch=3, context_noise=0.1)
     compression = config.compression
     assert (compression.frames_per_latent, compression.patch, compression.channels) == (4, 16, 7)
-    assert config.denoiser.patch == 3
+    assert (config.denoiser.patch, config.denoiser.context_noise) == (3, 0.1)
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("frames_per_latent", 3), ("patch", 7), ("channels", 0), ("frames_per_latent", 0), ("latent_patch", 0)],
+    [
+        ("frames_per_latent", 3),
+        ("patch", 7),
+        ("channels", 0),
+        ("frames_per_latent", 0),
+        ("latent_patch", 0),
+        ("context_noise", 1.0),
+    ],
 )
 def test_settings_out_of_range_are_named(setting, value):
     with pytest.raises(ValueError, match=f"^{setting}: expected .*, got {value}"):

@@ -59,7 +59,7 @@ def load(name: str, schema: type[Config], overrides: Sequence[str]) -> Config:
         UsageError: If an override is malformed, names no setting or no choice, or has a value of the wrong type.
     """
     # hydra.main would take over sys.argv, the working directory and logging; composing does none of it.
-    checked = [_checked(override, schema) for override in overrides]
+    checked = [_checked(override, schema, _groups(name)) for override in overrides]
     try:
         with initialize_config_dir(config_dir=str(FOLDER), version_base="1.3"):
             composed = compose(config_name=name, overrides=checked)
@@ -92,8 +92,10 @@ def help_text(name: str, usage: str, examples: Sequence[str], overrides: Sequenc
             rows.append((f"    {option}", _title(setting, option)))
         if _choices(setting):
             choice = chosen.get(setting, default)
-            details = _comments(FOLDER / setting / f"{choice}.yaml") if choice in _choices(setting) else {}
-            rows += [(f"{setting}.kwargs.{key}={value}", text) for key, (value, text) in details.items()]
+            path = FOLDER / setting / f"{choice}.yaml"
+            details = _comments(path) if choice in _choices(setting) else {}
+            prefix = f"{setting}.kwargs" if details and "kwargs:" in path.read_text(encoding="utf-8") else setting
+            rows += [(f"{prefix}.{key}={value}", text) for key, (value, text) in details.items()]
             rows.append(("", ""))
     width = max(len(left) for left, _ in rows) + 2
     lines = [f"  {left:<{width}}{right}".rstrip() for left, right in rows]
@@ -109,6 +111,12 @@ def help_text(name: str, usage: str, examples: Sequence[str], overrides: Sequenc
             *("", "Examples:", *(f"  {example}" for example in examples)),
         ]
     )
+
+
+def player_kwargs(name: str | None) -> dict[str, Any]:
+    """Returns the keyword arguments that a player has by default; none if it has no file of its own."""
+    path = FOLDER / "player" / f"{name}.yaml"
+    return OmegaConf.to_container(OmegaConf.load(path).kwargs) if path.exists() else {}  # type: ignore[return-value]
 
 
 def _comments(path: Path) -> dict[str, tuple[str, str]]:
@@ -131,7 +139,8 @@ def _comments(path: Path) -> dict[str, tuple[str, str]]:
 
 def _title(group: str, choice: str) -> str:
     """Returns the first comment of a choice."""
-    return (FOLDER / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    lines = (FOLDER / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("# @")).removeprefix("# ")
 
 
 def _choices(group: str) -> list[str]:
@@ -139,7 +148,13 @@ def _choices(group: str) -> list[str]:
     return sorted(path.stem for path in (FOLDER / group).glob("*.yaml"))
 
 
-def _checked(override: str, schema: type) -> str:
+def _groups(name: str) -> set[str]:
+    """Returns the groups that a sub-command chooses from."""
+    defaults = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml")).get("defaults", [])  # type: ignore[union-attr,call-overload]
+    return {str(group) for default in defaults if isinstance(default, dict) for group in default}
+
+
+def _checked(override: str, schema: type, groups: set[str]) -> str:
     """Returns an override as Hydra wants it, or raises an error that says what would be right."""
     try:
         parsed = OverridesParser.create().parse_override(override)
@@ -151,7 +166,8 @@ def _checked(override: str, schema: type) -> str:
     options = _choices(parts[0])
     if options and len(parts) == 1 and parsed.value() not in options:
         raise UsageError(f"{parts[0]}: expected one of {', '.join(options)}, got {str(parsed.value())!r}")
-    _check_name(parts, schema)
+    if len(parts) > 1 or parts[0] not in groups:  # an experiment is no setting, but sets many
+        _check_name(parts, schema)
     # Keyword arguments are open, and files need not repeat defaults: a new one needs no plus sign from the user.
     return f"++{override}" if len(parts) > 1 and override[0] not in "+~" else override
 

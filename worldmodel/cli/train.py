@@ -48,6 +48,7 @@ class ModelSettings:
     patch: int
     channels: int
     latent_patch: int
+    context_noise: float
 
 
 @dataclass(kw_only=True, slots=True)
@@ -148,6 +149,7 @@ def _train(config: TrainConfig, store: EpisodeStore, folder: Path, bars: "_Bars"
             "frames": store.num_frames(held_out=False),
             "held_out_frames": store.num_frames(held_out=True),
             "player": config.player.name,
+            "player_kwargs": config.player.kwargs,
             "folders": config.data.folders,
         },
         training={"size": config.compute.size.value, "seed": config.seed},

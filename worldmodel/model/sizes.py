@@ -50,7 +50,13 @@ _STACKS: dict[Size, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int,
 
 
 def model_config(
-    size: Size, *, frames_per_latent: int = 2, patch: int = 8, channels: int = 16, latent_patch: int = 2
+    size: Size,
+    *,
+    frames_per_latent: int = 2,
+    patch: int = 8,
+    channels: int = 16,
+    latent_patch: int = 2,
+    context_noise: float = 0.05,
 ) -> ModelConfig:
     """Returns the sizes of all parts for a name.
 
@@ -60,12 +66,15 @@ def model_config(
         patch: Pixels along the side of a site of the latent grid.
         channels: Numbers at a site of the latent grid.
         latent_patch: Sites along the side of a square that becomes one token of the denoiser.
+        context_noise: Declared noise level at which finished frames are remembered in streaming, 0 to 1.
 
     Raises:
         ValueError: If a number is out of range.
     """
     if latent_patch < 1:
         raise ValueError(f"latent_patch: expected at least 1 site, got {latent_patch}")
+    if not 0 <= context_noise < 1:
+        raise ValueError(f"context_noise: expected a noise level from 0 to below 1, got {context_noise}")
     (wide, depth, head), (width, layers, heads), (text_width, text_depth, text_heads) = _STACKS[size]
     half = {"width": wide, "depth": depth, "head_width": head}
     return ModelConfig(
@@ -79,6 +88,7 @@ def model_config(
         denoiser=DenoiserConfig(
             transformer=TransformerConfig(width=width, depth=layers, head_width=heads, time_every=2),
             patch=latent_patch,
+            context_noise=context_noise,
         ),
         text=TextConfig(width=text_width, depth=text_depth, head_width=text_heads),
     )
