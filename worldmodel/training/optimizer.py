@@ -34,9 +34,7 @@ class OptimizerConfig:
         decay_share: Share of the run, at its end, in which it falls to a hundredth.
     """
 
-    kind: OptimizerKind = field(
-        default_factory=lambda: OptimizerKind.muon if has_fast_bf16() else OptimizerKind.adamw
-    )
+    kind: OptimizerKind = field(default_factory=lambda: OptimizerKind.muon if has_fast_bf16() else OptimizerKind.adamw)
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     warmup_steps: int = 50
