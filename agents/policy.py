@@ -60,8 +60,9 @@ class _InDream:
     """In a dream, whose model knows all that was before."""
 
     def __init__(self, env: gymnasium.Env, temperature: float) -> None:
-        self._dream: Any = env.unwrapped
-        _check_actions(env, self._dream.model)
+        dream: Any = env.unwrapped
+        _check_actions(env, dream.model)
+        self._dream = dream
         self._temperature = temperature
         self._random = np.random.default_rng(0)
 

@@ -11,7 +11,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from worldmodel.envs.imagined.config import Actions
 from worldmodel.envs.imagined.env import ImaginedEnv
+from worldmodel.model import WorldModel
 
 Act = Callable[[np.ndarray, dict[str, Any]], Any]
 """Chooses an action from an observation and an `info` of the real environment."""
@@ -131,26 +133,47 @@ def real_environment(imagined: ImaginedEnv) -> gymnasium.Env:
     Raises:
         ValueError: If the model's data came from no environment, or one that cannot step so many ticks.
     """
-    metadata, ticks = imagined.model.metadata, imagined.frames_per_step
+    height, width = imagined.observation_space.shape[:2]  # type: ignore[index]
+    return model_environment(imagined.model, size=(height, width), actions=imagined.action_preset)
+
+
+def model_environment(
+    model: WorldModel, *, size: tuple[int, int] | None = None, actions: str | None = None, **settings: Any
+) -> gymnasium.Env:
+    """Makes the real environment that a model was trained on, with as many ticks in a step as a latent frame has.
+
+    Args:
+        model: The model.
+        size: (H, W) of the frames; by default that of the training data.
+        actions: Preset of the action space, as `ImaginedConfig` has it.
+        **settings: Others than those it was trained with, such as `biome`; `frame_skip=1` for steps of one tick.
+
+    Raises:
+        ValueError: If the model's data came from no environment, or one that cannot step so many ticks, or that does
+            not know a setting.
+    """
+    metadata, ticks = model.metadata, model.frames_per_latent
     if not metadata.env_id:
         raise ValueError("checkpoint: expected a model of an environment, got one of recordings: it has no twin")
-    height, width = imagined.observation_space.shape[:2]  # type: ignore[index]
-    settings = dict(metadata.env_kwargs)
+    height, width = size or (metadata.height, metadata.width)
+    chosen = dict(metadata.env_kwargs)
     for name, value in (("height", height), ("width", width)):
-        if name in settings or value != getattr(metadata, name):
-            settings[name] = value
+        if name in chosen or value != getattr(metadata, name):
+            chosen[name] = value
     if ticks > 1:
-        settings["frame_skip"] = ticks
-    if imagined.action_preset is not None:
-        settings["actions"] = imagined.action_preset
+        chosen["frame_skip"] = ticks
+    if actions is not None:
+        chosen["actions"] = actions
+    chosen |= settings
     try:
-        real = gymnasium.make(metadata.env_id, render_mode="rgb_array", **settings)
+        real = gymnasium.make(metadata.env_id, render_mode="rgb_array", **chosen)
     except TypeError as error:
         raise ValueError(
             f"checkpoint: expected a model of an environment that can step {ticks} ticks at once, got one of "
             f"{metadata.env_id} ({error}): it has no twin"
         ) from error
-    if real.action_space != imagined.action_space or real.observation_space != imagined.observation_space:
+    shown = gymnasium.spaces.Box(0, 255, (height, width, 3), np.uint8)
+    if real.action_space != Actions(model, actions).space or real.observation_space != shown:
         real.close()
         raise ValueError(f"checkpoint: expected the spaces of {metadata.env_id}, got others: it has no twin")
     return real

@@ -19,7 +19,7 @@ FOLDERS = {
     "worldmodel.agents": ROOT / "agents",
     "worldmodel.configs": ROOT / "configs",
 }
-LATER = ("worldmodel.envs", "worldmodel.agents", "worldmodel.cli", "worldmodel.configs")
+LATER = ("worldmodel.envs", "worldmodel.agents", "worldmodel.evaluation", "worldmodel.cli", "worldmodel.configs")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -111,8 +111,9 @@ def test_no_module_is_imported_by_the_name_of_its_folder():
         ("worldmodel/sampling", (*LATER, "worldmodel.model", "worldmodel.training")),
         ("worldmodel/model", (*LATER, "worldmodel.training")),
         ("worldmodel/training", LATER),
-        ("envs", ("worldmodel.agents", "worldmodel.cli")),
-        ("agents", ("worldmodel.cli",)),
+        ("envs", ("worldmodel.agents", "worldmodel.evaluation", "worldmodel.cli")),
+        ("agents", ("worldmodel.evaluation", "worldmodel.cli")),
+        ("worldmodel/evaluation", ("worldmodel.cli", "worldmodel.configs")),
     ],
 )
 def test_dependencies_run_one_way(folder, later):

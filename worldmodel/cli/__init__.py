@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": "convert recordings of other layouts",
     "data": "describe recordings, or the data of a training run, in figures and pictures",
     "train": "train a world model of an environment, or of recordings",
+    "evaluate": "score a world model against its real environment, and write a report",
     "envs": "list the environments",
 }
 """Name and summary of each sub-command; its module has its name."""
@@ -77,5 +78,6 @@ def _help() -> str:
         "  worldmodel convert data/contractors runs/contractors\n"
         "  worldmodel data runs/mine\n"
         "  worldmodel train env=crafter player=random output=runs/crafter\n"
+        "  worldmodel evaluate checkpoint=voxel-small preset=quick\n"
         "  worldmodel record --help"
     )
