@@ -26,6 +26,8 @@ class ForagerPlayer:
     than a cell. Privileged: it asks the game what stands before it.
     """
 
+    privileged = True
+
     def __init__(self, env: gymnasium.Env, *, walk_steps: float = 6.0) -> None:
         """Makes a player for one environment.
 

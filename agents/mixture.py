@@ -22,6 +22,8 @@ class MixturePlayer:
         settings: Its keyword arguments.
     """
 
+    privileged = True
+
     def __init__(
         self,
         env: gymnasium.Env,

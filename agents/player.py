@@ -67,7 +67,10 @@ class ScriptedPlayer(ABC):
     Attributes:
         world: The unwrapped environment, for the truth: `block_at`, `find_blocks`, `target`.
         random: Generator of the episode.
+        privileged: That it reads the truth of a real environment, so that it cannot play in a dream alone.
     """
+
+    privileged = True
 
     def __init__(self, env: gymnasium.Env) -> None:
         """Makes a player for one environment.

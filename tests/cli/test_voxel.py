@@ -75,6 +75,7 @@ def test_every_choice_can_be_made(checkpoint, tmp_path, group):
         # scripted players know the block world only
         **{("env", name): ["player=random"] for name in ("atari", "crafter", "minigrid", "vizdoom")},
         ("env", "imagined"): ["player=random", *dream],
+        ("player", "forager"): ["env=crafter"],
         ("player", "policy"): dream,
         ("player", "recorded"): [f"player.kwargs.path={tmp_path}"],
     }

@@ -210,11 +210,8 @@ def _twin_source(twin: "Twin", player: PlayerConfig) -> TwinSource:
 
 def _alone(imagined: gymnasium.Env, player: PlayerConfig, start: DreamStart, remark: str) -> DreamSource:
     from worldmodel.agents import PLAYERS
-    from worldmodel.agents.player import ScriptedPlayer
 
-    blind = [
-        name for name, kind in PLAYERS.items() if not (isinstance(kind, type) and issubclass(kind, ScriptedPlayer))
-    ]
+    blind = [name for name, kind in PLAYERS.items() if not getattr(kind, "privileged", False)]
     if player.name in PLAYERS and player.name not in blind:
         mend = (
             "" if remark else ", or leave out prompt and image, with twin=true, to play the real one beside the dream"
