@@ -8,7 +8,7 @@ import pytest
 
 from worldmodel.data.splits import FIRST_EVALUATION_SEED, held_out
 from worldmodel.evaluation.dreamers import truth
-from worldmodel.evaluation.episodes import context, evaluation_seeds, play, play_all
+from worldmodel.evaluation.episodes import EpisodesTooShort, context, evaluation_seeds, play, play_all
 
 # For toy_world. It is no module of a package `tests`, because some dependencies install one of that name.
 sys.path.append(str(Path(__file__).parent))
@@ -78,7 +78,7 @@ def test_worlds_where_the_player_dies_are_replaced():
     done = []
     found = play_all(Mortal(), Wanderer(), [0, 1, 2, 3], 5, progress=done.append)
     assert [episode.seed for episode in found] == [1, 2, 4, 5] and sum(done) == 20
-    with pytest.raises(RuntimeError, match="num_steps: expected episodes of 5 steps, nearly all end earlier"):
+    with pytest.raises(EpisodesTooShort, match="num_steps: expected episodes of 5 steps, nearly all end earlier"):
         play_all(ToyEnv(length=3), Wanderer(), [0, 1], 5)
 
 

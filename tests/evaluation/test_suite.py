@@ -8,6 +8,7 @@ import pytest
 
 from worldmodel.evaluation import parts, suite
 from worldmodel.evaluation.bench import Bench, default_player
+from worldmodel.evaluation.episodes import EpisodesTooShort
 from worldmodel.evaluation.parts import PARTS
 from worldmodel.evaluation.presets import Preset
 from worldmodel.evaluation.report import machine
@@ -164,4 +165,15 @@ def test_episodes_are_played_once(tmp_path):
     bench = make_bench(tmp_path)
     assert bench.episodes() is bench.episodes()
     assert [episode.num_steps for episode in bench.episodes()] == [20] * 3
-    assert not bench.is_block_world and not bench.has_states and bench.has_captions
+    assert not bench.is_block_world
+
+
+def test_where_episodes_end_early_the_long_protocol_is_left_out(tmp_path):
+    bench = make_bench(tmp_path, env=lambda: ToyEnv(length=60), preset={"teco": True})
+    (finding,) = evaluate(bench, head(), parts=["prediction"])
+    assert [episode.num_steps for episode in bench.episodes()] == [20] * 3 and not bench.teco
+    section = finding.section
+    assert "TECO's protocol is left out" in section.text
+    assert "psnr_mineworld_dream" in section.figures and "psnr_teco_dream" not in section.figures
+    with pytest.raises(EpisodesTooShort, match="expected episodes of 20 steps, nearly all end earlier"):
+        make_bench(tmp_path, env=lambda: ToyEnv(length=10), preset={"teco": True}).episodes()

@@ -77,7 +77,7 @@ def _help() -> str:
         "  worldmodel record episodes=5 output=runs/mine\n"
         "  worldmodel convert data/contractors runs/contractors\n"
         "  worldmodel data runs/mine\n"
-        "  worldmodel train env=crafter player=random output=runs/crafter\n"
+        "  worldmodel train experiment=crafter output=runs/crafter\n"
         "  worldmodel evaluate checkpoint=voxel-small preset=quick\n"
         "  worldmodel record --help"
     )

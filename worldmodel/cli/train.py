@@ -76,7 +76,7 @@ def help_text(overrides: Sequence[str]) -> str:
         "on where it was interrupted or killed. Many machines: accelerate launch -m worldmodel.cli train ...",
         (
             "worldmodel train env.kwargs.height=64 env.kwargs.width=64 output=runs/voxel",
-            "worldmodel train env=crafter player=random model.frames_per_latent=1 output=runs/crafter",
+            "worldmodel train experiment=crafter output=runs/crafter",
             "worldmodel train data.folders=[runs/record] env.kwargs.height=64 env.kwargs.width=64",
             "worldmodel train compute=4x denoiser.max_steps=20000 denoiser.max_minutes=null",
         ),

@@ -10,7 +10,7 @@ from worldmodel.agents import Player, make_player
 from worldmodel.data.action_codec import ActionCodec
 from worldmodel.envs import VOXEL_IDS
 from worldmodel.evaluation.dreamers import Dreamer
-from worldmodel.evaluation.episodes import RealEpisode, evaluation_seeds, play_all
+from worldmodel.evaluation.episodes import EpisodesTooShort, RealEpisode, evaluation_seeds, play_all
 from worldmodel.evaluation.judge import BUNDLED_JUDGES, Judge, bundled_judges
 from worldmodel.evaluation.judge_training import JudgeTraining, train_judge
 from worldmodel.evaluation.prediction import steps_needed
@@ -54,6 +54,7 @@ class Bench:
         preset: How much is measured.
         folder: For pictures and videos.
         player: Name of the player of the real episodes.
+        teco: Whether TECO's long protocol is dreamed: if the preset wants it, and episodes last long enough.
         seed: Of the dreams.
         batch: Dreams at a time.
     """
@@ -97,7 +98,7 @@ class Bench:
             TypeError: If the player cannot play there.
         """
         self.dreamer, self.make_env, self.preset, self.folder = dreamer, make_env, preset, folder
-        self.seed, self.batch = seed, batch
+        self.teco, self.seed, self.batch = preset.teco, seed, batch
         self.env = make_env()
         self.player = player or default_player(self.env)
         self._player_kwargs = dict(player_kwargs or {})
@@ -110,16 +111,6 @@ class Bench:
     def is_block_world(self) -> bool:
         """Whether the real environment is the block world, or a task in it."""
         return hasattr(self.env.unwrapped, "block_at")
-
-    @property
-    def has_states(self) -> bool:
-        """Whether the real environment can be put back to where it was."""
-        return hasattr(self.env.unwrapped, "get_state") and hasattr(self.env.unwrapped, "set_state")
-
-    @property
-    def has_captions(self) -> bool:
-        """Whether the real environment says in words what it shows."""
-        return "caption" in self.env.reset(seed=evaluation_seeds(1)[0])[1]
 
     def make_player(self, env: gymnasium.Env) -> Player:
         """Returns the player of the real episodes, for an environment."""
@@ -137,16 +128,31 @@ class Bench:
 
     def episode_steps(self) -> int:
         """Returns how long the real episodes are, that parts share."""
-        return steps_needed(self.dreamer, self.preset.horizon, self.preset.teco)
+        return steps_needed(self.dreamer, self.preset.horizon, self.teco)
 
     def episodes(self, progress: Progress | None = None) -> list[RealEpisode]:
-        """Returns the real episodes that parts share, as many as `preset.clips`; played the first time."""
+        """Returns the real episodes that parts share, as many as `preset.clips`; played the first time.
+
+        Where they end too early for TECO's protocol, shorter ones are played, and it is left out.
+
+        Raises:
+            EpisodesTooShort: If they end too early for all else, too.
+        """
         if not self._episodes:
             progress = progress or Silence()
-            steps, seeds = self.episode_steps(), evaluation_seeds(self.preset.clips)
-            progress.stage("real episodes", steps * len(seeds))
-            self._episodes = play_all(self.env, self.make_player(self.env), seeds, steps, progress=progress.advance)
+            try:
+                self._episodes = self._played(progress)
+            except EpisodesTooShort:
+                if not self.teco:
+                    raise
+                self.teco = False
+                self._episodes = self._played(progress)
         return self._episodes
+
+    def _played(self, progress: Progress) -> list[RealEpisode]:
+        steps, seeds = self.episode_steps(), evaluation_seeds(self.preset.clips)
+        progress.stage("real episodes", steps * len(seeds))
+        return play_all(self.env, self.make_player(self.env), seeds, steps, progress=progress.advance)
 
     def judge(self, progress: Progress | None = None) -> Judge:
         """Returns the judge; the first time it is loaded, or trained and kept in the folder.

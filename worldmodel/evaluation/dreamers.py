@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import gymnasium
 import numpy as np
 import torch
 
@@ -88,11 +87,6 @@ class ModelDreamer:
         self._actions = Actions(self.model, None)
         self._beginnings = Beginnings(self.model, None, self._actions, self._size)
         self._dreams: Dreams | None = None
-
-    @property
-    def action_space(self) -> gymnasium.Space:
-        """Of one dream."""
-        return self._actions.space
 
     def begin(self, contexts: Sequence[Context], seed: int) -> None:
         """Begins a dream after each context, which may have no frames but only a prompt; see `Dreamer`."""

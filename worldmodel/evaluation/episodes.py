@@ -14,6 +14,18 @@ from worldmodel.agents import Player
 from worldmodel.data.splits import FIRST_EVALUATION_SEED
 
 
+class EpisodesTooShort(ValueError):
+    """Nearly all episodes of an environment end before the steps that were asked for."""
+
+    def __init__(self, num_steps: int) -> None:
+        """Says so.
+
+        Args:
+            num_steps: That were asked for.
+        """
+        super().__init__(f"num_steps: expected episodes of {num_steps} steps, nearly all end earlier; ask for less")
+
+
 @dataclass(slots=True)
 class RealEpisode:
     """An episode as it was played; step 0 is the reset.
@@ -135,7 +147,7 @@ def play_all(
         progress: Called with the number of new steps.
 
     Raises:
-        RuntimeError: If three times as many episodes as were asked for were too short.
+        EpisodesTooShort: If three times as many episodes as were asked for were too short.
     """
     episodes: list[RealEpisode] = []
     waiting = list(seeds)
@@ -146,9 +158,7 @@ def play_all(
             episodes.append(episode)
             progress(num_steps)
         elif following > max(seeds) + 3 * len(seeds):
-            raise RuntimeError(
-                f"num_steps: expected episodes of {num_steps} steps, nearly all end earlier; ask for less"
-            )
+            raise EpisodesTooShort(num_steps)
         else:
             waiting.append(following)
             following += 1

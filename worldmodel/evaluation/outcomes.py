@@ -65,11 +65,6 @@ def _begins(episodes: Sequence[RealEpisode], horizon: int, seed: int) -> list[ra
     ]
 
 
-def steps_dreamed(episodes: Sequence[RealEpisode], *, horizon: int = HORIZON, seed: int = 0) -> int:
-    """Returns how many steps `evaluate_outcomes` dreams, for a progress bar."""
-    return horizon * sum(map(len, _begins(episodes, horizon, seed)))
-
-
 def collect(
     dreamer: Dreamer,
     episodes: Sequence[RealEpisode],

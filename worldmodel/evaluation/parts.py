@@ -37,20 +37,23 @@ class Part:
 
 
 def _prediction(bench: Bench, advance: Advance) -> Section:
-    return prediction.evaluate_prediction(
+    section = prediction.evaluate_prediction(
         bench.dreamer,
         bench.episodes(),
         bench.folder,
         horizon=bench.preset.horizon,
-        teco=bench.preset.teco,
+        teco=bench.teco,
         seed=bench.seed,
         batch=bench.batch,
         progress=advance,
     )
+    if bench.preset.teco and not bench.teco:
+        section.text += " TECO's protocol is left out: episodes end too early for it."
+    return section
 
 
 def _prediction_total(bench: Bench) -> int:
-    return bench.preset.clips * prediction.steps_dreamed(bench.dreamer, bench.preset.horizon, bench.preset.teco)
+    return bench.preset.clips * prediction.steps_dreamed(bench.dreamer, bench.preset.horizon, bench.teco)
 
 
 def _control(bench: Bench, advance: Advance) -> Section:
@@ -165,6 +168,8 @@ PARTS: dict[str, Part] = {
             "the same on real frames": "keys_f1_real",
             "camera read back, accuracy": "camera_accuracy_dream",
             "the same on real frames ": "camera_accuracy_real",
+            "choices read back, accuracy": "choices_accuracy_dream",
+            "the same on real frames  ": "choices_accuracy_real",
         },
     ),
     "permanence": Part(

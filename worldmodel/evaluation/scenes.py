@@ -10,9 +10,8 @@ import gymnasium
 import numpy as np
 
 from worldmodel.agents import Player
-from worldmodel.data.splits import FIRST_EVALUATION_SEED
 from worldmodel.evaluation.attributes import Facts, encode, read_caption, scene_options
-from worldmodel.evaluation.episodes import RealEpisode, play
+from worldmodel.evaluation.episodes import EpisodesTooShort, RealEpisode, evaluation_seeds, play
 from worldmodel.evaluation.judge import Judge
 from worldmodel.evaluation.judge_data import ACTIVITY
 
@@ -38,18 +37,17 @@ def play_scenes(
         progress: Called with the number of new steps.
 
     Raises:
-        RuntimeError: If three times as many episodes as were asked for were too short.
+        EpisodesTooShort: If three times as many episodes as were asked for were too short.
     """
     episodes: list[RealEpisode] = []
-    first = FIRST_EVALUATION_SEED + 1000 * _BLOCK
-    for seed in range(first, first + 4 * number):
+    for seed in evaluation_seeds(4 * number, _BLOCK):
         if len(episodes) < number:
             episode = play(env, player, seed, num_steps, options=scene_options(seed))
             if episode.num_steps == num_steps:
                 episodes.append(episode)
                 progress(num_steps)
     if len(episodes) < number:
-        raise RuntimeError(f"num_steps: expected episodes of {num_steps} steps, nearly all end earlier; ask for less")
+        raise EpisodesTooShort(num_steps)
     return episodes
 
 

@@ -164,10 +164,11 @@ def _section(found: dict[str, Conduct], codec: ActionCodec, folder: Path, num_ti
         "episodes); those of distances lie high, because a resample holds fewer different episodes.",
         figures={"episodes": number, "ticks": num_ticks},
     )
-    section.tables = [_behaviour(found, codec, section), _key_table(found, codec, section)]
+    shares = {who: _key_shares(part) for who, part in found.items()}
+    section.tables = [_behaviour(found, codec, section), _key_table(shares, codec, section)]
     for who, place in (("real", "in the real world"), ("dream", "in its dream")):
         section.checks.append(_check(found, codec, who, place))
-    _plot(folder / "selfplay.png", found, codec)
+    _plot(folder / "selfplay.png", {who: shares[who] for who in _COLORS}, codec)
     section.pictures = {"selfplay.png": "How much of the time each key is held, by whom."}
     return section
 
@@ -202,9 +203,8 @@ def _behaviour(found: dict[str, Conduct], codec: ActionCodec, section: Section) 
     return Table(header, rows, "Behaviour, and what came of it in an episode")
 
 
-def _key_table(found: dict[str, Conduct], codec: ActionCodec, section: Section) -> Table:
+def _key_table(shares: dict[str, list[Estimate]], codec: ActionCodec, section: Section) -> Table:
     """Returns the table of keys, in percent of the time, and adds their figures."""
-    shares = {who: _key_shares(part) for who, part in found.items()}
     names = key_names(codec)
     for who, estimates in shares.items():
         section.figures |= {f"share_{name}_{who}": part for name, part in zip(names, estimates, strict=True)}
@@ -247,8 +247,7 @@ def _ratio(rows: np.ndarray) -> float:
     return float(one / other) if other else math.nan
 
 
-def _plot(path: Path, found: dict[str, Conduct], codec: ActionCodec) -> None:
-    shares = {who: _key_shares(found[who]) for who in _COLORS}
+def _plot(path: Path, shares: dict[str, list[Estimate]], codec: ActionCodec) -> None:
     order, names = _order(shares), key_names(codec)
     figure, axis = pyplot().subplots(figsize=(max(6.0, 0.45 * len(order) + 2.0), 4.2))
     width = 0.8 / len(shares)
