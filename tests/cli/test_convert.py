@@ -1,6 +1,7 @@
 """`worldmodel convert`."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,11 @@ from fake_voxel import FakeVoxel, assert_same, play
 from worldmodel.cli import convert, main
 from worldmodel.data import Format, VptWriter, append_minari, read_episodes, read_minari, read_source, write_episode
 from worldmodel.data.files import PARTIAL_SUFFIX
+from worldmodel.envs.actions import action_space
+
+sys.path.append(str(Path(__file__).parents[1] / "envs" / "imagined"))  # for dream_checkpoint
+
+from dream_checkpoint import SIDE, write_checkpoint  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +120,38 @@ def test_what_cannot_be_converted_is_told(capsys, format):
     assert not list(Path("out").glob("contractors*"))
 
 
+@pytest.mark.parametrize("format", list(Format))
+def test_a_model_reads_the_actions_of_videos(tmp_path, capsys, format):
+    checkpoint = write_checkpoint(tmp_path / "tiny")
+    write_mp4(Path("src/film.mp4"), film(12, 48, 48))
+    assert main(["convert", "src/film.mp4", "out", f"format={format.value}", f"checkpoint={checkpoint}"]) == 0
+    assert "12 frames), the actions of 1 of them read from their frames, 0" in capsys.readouterr().out
+    (episode,) = read_episodes("out")
+    assert episode.frames.shape == (12, SIDE, SIDE, 3) and len(episode.actions) == 11
+    assert all(action_space().contains(action) for action in episode.actions)
+
+
+def test_recorded_actions_are_kept_and_other_rates_refused(tmp_path, capsys):
+    write_mp4(Path("src/contractors/film.mp4"), film(12), fps=30)
+    checkpoint = write_checkpoint(tmp_path / "tiny")
+    command = [
+        "convert",
+        "src/contractors",
+        "out",
+        "lossless=true",
+        f"checkpoint={checkpoint}",
+        "height=32",
+        "width=32",
+    ]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "film.mp4: expected a video of 20 frames per second, as the model's ticks, got 30" in out
+    assert "1 recordings converted (13 frames), 0 were there" in out
+    (before,) = (episode for _, episode in read_source("src/contractors/a.jsonl", size=(32, 32)))
+    (after,) = read_episodes("out")
+    _same_actions(before, after)
+
+
 def test_stopping(monkeypatch, capsys):
     """The recording at hand is given up, whole ones stay."""
 
@@ -144,6 +182,7 @@ WRONG = {
     "convert src src/out": "output: expected a folder outside the source",
     "convert src out height=8": "height: expected together with width",
     "convert src out height=0 width=8": "size: expected height and width",
+    "convert src out checkpoint=none": "checkpoint: ",
     "convert src out formt=vpt": "did you mean format?",
     "convert src out format=avi": "format: Invalid value 'avi', expected one of [vpt, minari]",
     "convert films out": "source: expected recordings with actions, none of 1 could be converted",

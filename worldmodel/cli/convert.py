@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from tqdm import tqdm
@@ -11,9 +12,12 @@ from tqdm import tqdm
 from worldmodel.cli import settings
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.playing import Interruption, one_line, output_folder
-from worldmodel.data.convert import Conversion, Converter
+from worldmodel.data.convert import Conversion, Converter, Labelling
 from worldmodel.data.recording import Format
 from worldmodel.data.sources import read_source
+
+if TYPE_CHECKING:
+    from worldmodel.model import WorldModel
 
 CHUNK_FRAMES = 256
 """Frames of a recording that are in memory at a time."""
@@ -30,6 +34,7 @@ class ConvertConfig:
     height: int | None
     width: int | None
     vpt_compat: bool
+    checkpoint: str | None
 
 
 def help_text(overrides: Sequence[str]) -> str:
@@ -42,6 +47,7 @@ def help_text(overrides: Sequence[str]) -> str:
         (
             "worldmodel convert data/contractors runs/mine height=128 width=128",
             "worldmodel convert data/GF-Minecraft/data_269 runs/dataset format=minari height=64 width=64",
+            "worldmodel convert videos runs/labelled checkpoint=voxel-small",
         ),
     )
     return text.replace("worldmodel convert [name=value ...]", "worldmodel convert SRC DST [name=value ...]")
@@ -63,15 +69,43 @@ def run(overrides: Sequence[str]) -> int:
     if (config.height is None) != (config.width is None):
         raise UsageError("height: expected together with width, or neither")
     size = None if config.height is None or config.width is None else (config.height, config.width)
+    model = None if config.checkpoint is None else _load(config.checkpoint)
+    if model is not None:
+        size = size or (model.metadata.height, model.metadata.width)
     root, folder = Path(config.source), output_folder(config.output, "convert")
     if root.is_dir() and folder.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"output: expected a folder outside the source, {folder} lies in {root}; choose another")
     try:
         source = read_source(root, size=size, chunk_frames=CHUNK_FRAMES, vpt_compat=config.vpt_compat)
-        converter = Converter(source, root, folder, config.format, lossless=config.lossless)
+        labelling = None if model is None else _labelling(model)
+        converter = Converter(source, root, folder, config.format, lossless=config.lossless, labelling=labelling)
         return _convert(converter, len(source.items))
     except (OSError, ValueError, ImportError) as error:
         raise UsageError(one_line(error).replace("path: ", "source: ", 1)) from error
+
+
+def _load(checkpoint: str) -> "WorldModel":
+    """Returns the model that reads actions, in the fastest format that the machine has.
+
+    Raises:
+        UsageError: If there is none, or it knows no actions.
+    """
+    from worldmodel.envs.imagined.models import load
+
+    try:
+        model = load(checkpoint)[0]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"checkpoint: {one_line(error)}") from error
+    if model.codec is None:
+        raise UsageError(f"checkpoint: expected a model that was trained with actions, {checkpoint} was not")
+    return model
+
+
+def _labelling(model: "WorldModel") -> Labelling:
+    from worldmodel.model.labelling import label
+
+    assert model.codec is not None
+    return Labelling(read=lambda frames: label(model, frames), space=model.codec.space, fps=model.metadata.fps)
 
 
 def _convert(converter: Converter, num_items: int) -> int:
@@ -99,9 +133,11 @@ def _convert(converter: Converter, num_items: int) -> int:
 def _report(result: Conversion, interrupted: bool) -> None:
     for message in result.skipped:
         print(f"skipped {message}")
+    labelled = f", the actions of {result.labelled} of them read from their frames" if result.labelled else ""
     print(
-        f"{result.converted} recordings converted ({result.num_frames} frames), {result.kept} were there already, "
-        f"{len(result.skipped)} skipped; {'interrupted: the same command goes on' if interrupted else 'complete'}"
+        f"{result.converted} recordings converted ({result.num_frames} frames){labelled}, {result.kept} were there "
+        f"already, {len(result.skipped)} skipped; "
+        f"{'interrupted: the same command goes on' if interrupted else 'complete'}"
     )
 
 

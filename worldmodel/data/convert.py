@@ -5,6 +5,7 @@ A recording is read in short chunks and written while it is read, so that its le
 is there is not converted again.
 """
 
+import dataclasses
 import itertools
 import re
 import shutil
@@ -32,6 +33,21 @@ _NAMES, _STAGING = "converted.json", ".episodes"
 
 
 @dataclass(kw_only=True, slots=True)
+class Labelling:
+    """What gives actions to videos that have none.
+
+    Attributes:
+        read: Returns F - 1 actions of uint8 frames (F, H, W, 3).
+        space: What they are members of.
+        fps: Frames per second of the videos that it can read.
+    """
+
+    read: Callable[[np.ndarray], list[Any]]
+    space: gymnasium.Space
+    fps: float
+
+
+@dataclass(kw_only=True, slots=True)
 class Conversion:
     """What came of a conversion so far.
 
@@ -39,19 +55,30 @@ class Conversion:
         converted: Number of recordings written.
         kept: Number of recordings that were there already.
         num_frames: Number of frames written.
+        labelled: Number of those written whose actions were read from their frames.
         skipped: One message for each recording that could not be read or written.
     """
 
     converted: int = 0
     kept: int = 0
     num_frames: int = 0
+    labelled: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
 class Converter:
     """Writes the recordings of a source into a folder."""
 
-    def __init__(self, source: SourceReader, root: Path, folder: Path, format: Format, *, lossless: bool) -> None:
+    def __init__(
+        self,
+        source: SourceReader,
+        root: Path,
+        folder: Path,
+        format: Format,
+        *,
+        lossless: bool,
+        labelling: Labelling | None = None,
+    ) -> None:
         """Makes the folder, or goes on with the one there, and removes what a killed conversion left behind.
 
         Args:
@@ -60,8 +87,9 @@ class Converter:
             folder: Where to; one process at a time may convert into it.
             format: How recordings are stored.
             lossless: Whether VPT's videos are exact. Minari's frames always are.
+            labelling: Gives actions to videos that have none; `None` to pass over those.
         """
-        self.folder = folder
+        self.folder, self._labelling = folder, labelling
         self._source, self._root, self._format, self._lossless = source, root, format, lossless
         self._staging = folder / _STAGING
         self._taken: set[str] = set()
@@ -118,10 +146,17 @@ class Converter:
             if self._is_there(name):
                 result.kept += 1
                 continue
-            num_frames = self._write(name, (chunk for _, chunk in chunks), progress, should_stop)
+            rest = (chunk for _, chunk in chunks)
+            first = next(rest)
+            unlabelled = self._labelling is not None and len(first) > 0 and first.actions[0] is None
+            parts: Iterator[Episode] = itertools.chain([first], rest)
+            if unlabelled:
+                parts = map(self._labelled, parts)
+            num_frames = self._write(name, parts, progress, should_stop)
             if num_frames == 0:
                 return
             result.converted += 1
+            result.labelled += unlabelled
             result.num_frames += num_frames
 
     def _read(self, item: SourceItem) -> Iterator[tuple[str, Episode]]:
@@ -129,6 +164,16 @@ class Converter:
             yield from self._source.read(item)
         except DAMAGE as error:  # told apart from errors of writing, such as a full disk
             raise _UnreadableError(str(error)) from error
+
+    def _labelled(self, chunk: Episode) -> Episode:
+        """Returns a chunk of a video with actions that were read from its frames."""
+        assert self._labelling is not None
+        if abs(chunk.source.fps / self._labelling.fps - 1) > 0.02:
+            raise ValueError(
+                f"expected a video of {self._labelling.fps:g} frames per second, as the model's ticks, got "
+                f"{chunk.source.fps:g}; convert it first, with ffmpeg -i VIDEO -r {self._labelling.fps:g} OUTPUT"
+            )
+        return dataclasses.replace(chunk, actions=self._labelling.read(chunk.frames))
 
     def _write(
         self,
@@ -164,10 +209,11 @@ class Converter:
     def _writer(self, name: str, first: Episode) -> EpisodeWriter:
         if self._format is Format.vpt:
             return VptWriter(self.folder, name, first.source, lossless=self._lossless)
-        new = _StandIn(first)
+        space = self._labelling.space if self._labelling else None
+        new = _StandIn(first, space)
         if self._env is None:
             whole = [self.path, *self._staged()] if minari_num_episodes(self.path) else self._staged()
-            self._env = _StandIn(next(read_minari(whole[0]))) if whole else new
+            self._env = _StandIn(next(read_minari(whole[0])), space) if whole else new
         for part in ("observation_space", "action_space"):
             expected, got = getattr(self._env, part), getattr(new, part)
             if expected != got:
@@ -211,7 +257,8 @@ class Converter:
         if new:
             write_json(self.folder / _NAMES, {"version": 1}, lines={"names": [*joined, *(path.name for path in new)]})
             episodes = (episode for path in new for episode in read_minari(path))
-            env = self._env or _StandIn(next(read_minari(new[0])))
+            space = self._labelling.space if self._labelling else None
+            env = self._env or _StandIn(next(read_minari(new[0])), space)
             append_minari(self.path, episodes, dataset_id=DATASET_ID, env=env)
         shutil.rmtree(self._staging)
 
@@ -223,12 +270,14 @@ class _UnreadableError(Exception):
 class _StandIn(gymnasium.Env):
     """Says to Minari what the spaces of an episode are; nobody steps it."""
 
-    def __init__(self, episode: Episode) -> None:
+    def __init__(self, episode: Episode, space: gymnasium.Space | None) -> None:
         self.metadata = {"render_modes": [], "render_fps": float(episode.source.fps)}
         self.observation_space = gymnasium.spaces.Box(0, 255, episode.frames.shape[1:], np.uint8)
         action = episode.actions[0]
-        if isinstance(action, Mapping):
-            self.action_space: gymnasium.Space[Any] = action_space()
+        if space is not None:
+            self.action_space: gymnasium.Space[Any] = space
+        elif isinstance(action, Mapping):
+            self.action_space = action_space()
         elif isinstance(action, np.ndarray) and action.dtype.kind == "f":
             self.action_space = gymnasium.spaces.Box(-np.inf, np.inf, action.shape, np.float32)
         else:
@@ -242,4 +291,7 @@ def _check_actions(episode: Episode) -> None:
     if not episode.actions:
         raise ValueError("expected at least one action, got a single frame; leave it out")
     if any(action is None for action in episode.actions):
-        raise ValueError("expected a recording with actions, got a video or picture without; train on it as it is")
+        raise ValueError(
+            "expected a recording with actions, got a video or picture without; name a checkpoint that reads them, or "
+            "train on it as it is"
+        )
