@@ -44,7 +44,7 @@ def help_text(overrides: Sequence[str]) -> str:
     return settings.help_text(
         "evaluate",
         "Scores a world model against the real environment that it was trained on, in worlds that no training sees:\n"
-        "how well it predicts, obeys, remembers, follows words, knows rewards, and plays by itself. Writes\n"
+        "how well it predicts, obeys, remembers, follows words, knows rewards, plays by itself and lasts. Writes\n"
         "report.md, report.json, plots and videos into one folder, and prints a table. Ctrl-C stops it; the same\n"
         "command with the same output goes on.",
         (

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from worldmodel.evaluation import control, outcomes, permanence, prediction, scenes, selfplay, text
+from worldmodel.evaluation import control, cost, drift, outcomes, permanence, prediction, scenes, selfplay, text
 from worldmodel.evaluation.bench import Bench
 from worldmodel.evaluation.dreamers import ModelDreamer
 from worldmodel.evaluation.episodes import evaluation_seeds, play
@@ -11,7 +11,7 @@ from worldmodel.evaluation.sections import Section
 
 Advance = Callable[[int], None]
 
-_PERMANENCE_BLOCK, _OUTCOMES_BLOCK, _SELFPLAY_BLOCK = 40, 50, 60
+_PERMANENCE_BLOCK, _OUTCOMES_BLOCK, _SELFPLAY_BLOCK, _DRIFT_BLOCK = 40, 50, 60, 70
 """Blocks of `evaluation_seeds` whose worlds these parts take."""
 
 
@@ -144,6 +144,34 @@ def _selfplay_unfit(bench: Bench) -> str:
     return ""
 
 
+def _drift(bench: Bench, advance: Advance) -> Section:
+    worlds = bench.preset.drift_worlds
+    played = drift.play_long(
+        bench.env,
+        bench.make_player(bench.env),
+        evaluation_seeds(6 * worlds, _DRIFT_BLOCK),  # three times as many as are needed, since some end early
+        2 * worlds,
+        context_steps=bench.dreamer.context_steps,
+        most_steps=bench.preset.drift_steps,
+        progress=advance,
+    )
+    section = drift.evaluate_drift(
+        bench.dreamer, bench.judge(), played, bench.folder, seed=bench.seed, batch=bench.batch, progress=advance
+    )
+    if section.figures["last_step"] != drift.shown_steps(bench.preset.drift_steps)[-1]:
+        section.text += " Episodes end too early for more steps."
+    return section
+
+
+def _drift_unfit(bench: Bench) -> str:
+    least = drift.STEPS[0]
+    return f"it takes {least} steps" if bench.preset.drift_steps < least else ""
+
+
+def _cost(bench: Bench, advance: Advance) -> Section:
+    return cost.evaluate_cost(bench.dreamer, bench.episodes(), seed=bench.seed, progress=advance)
+
+
 PARTS: dict[str, Part] = {
     "prediction": Part(
         _prediction,
@@ -199,6 +227,30 @@ PARTS: dict[str, Part] = {
             "distance to its player, real world": "distance_real",
             "distance to its player, dream": "distance_dream",
             "random player": "distance_random",
+        },
+    ),
+    "drift": Part(
+        _drift,
+        lambda bench: drift.steps_taken(bench.preset.drift_worlds, bench.preset.drift_steps),
+        _drift_unfit,
+        judge=True,
+        highlights={
+            "Frechet distance to real frames, 16 steps": "frechet_16",
+            "the same, after the last step": "frechet_last",
+            "other real worlds, after the last step": "frechet_real_last",
+            "brightness off after the last step, of 255": "brightness_last",
+            "share of rollouts that have collapsed by then": "collapsed_last",
+        },
+    ),
+    "cost": Part(
+        _cost,
+        lambda bench: cost.MEASUREMENTS,
+        episodes=True,
+        highlights={
+            "frames per second, 1 dream": "frames_per_second_1",
+            "frames per second, 16 dreams together": "frames_per_second_16",
+            "GFLOP of a step of one dream": "gflop_per_step_1",
+            "share of the rate of a matrix product, 16 dreams": "matrix_share_16",
         },
     ),
 }

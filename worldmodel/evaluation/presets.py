@@ -16,6 +16,8 @@ class Preset:
     outcomes_steps: int
     selfplay_worlds: int
     selfplay_ticks: int
+    drift_worlds: int
+    drift_steps: int
 
     def __post_init__(self) -> None:
         """Raises ValueError if a number is below 1."""
