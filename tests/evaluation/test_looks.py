@@ -27,8 +27,8 @@ def looks(**changes):
         part = Looks(
             components=np.ones((WORLDS, WINDOWS, FRAMES, 3)),
             colour=np.full((WORLDS, WINDOWS, 3), 100.0),
-            contrast=np.full((WORLDS, WINDOWS), 50.0),
-            change=np.full((WORLDS, WINDOWS), 10.0),
+            contrast=np.full((WORLDS, WINDOWS), 0.4),
+            change=np.full((WORLDS, WINDOWS), 0.2),
             roughness=np.full((WORLDS, WINDOWS), 20.0),
         )
         if who in changes:
@@ -47,8 +47,8 @@ def only(world, window):
 @pytest.mark.parametrize(
     ("name", "bad", "good", "kind"),
     [
-        ("change", 0.9, 1.1, "still"),
-        ("contrast", 12, 13, "flat"),
+        ("change", 0.029, 0.031, "still"),
+        ("contrast", 0.09, 0.11, "flat"),
         ("roughness", 41, 39, "strange"),
         ("components", 2.1, 1.9, "strange"),
         ("components", -2.1, -1.9, "strange"),
@@ -79,18 +79,20 @@ def test_measures():
     np.testing.assert_allclose(both.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(both.std(0), 1, atol=0.02)
     np.testing.assert_allclose(found["dream"].colour[2, 0], (10, 20, 30))
-    np.testing.assert_allclose(found["real"].contrast, 255 / np.sqrt(12), rtol=0.05)  # of an even spread
-    np.testing.assert_allclose(found["real"].change, 256 / 3, rtol=0.05)
+    np.testing.assert_allclose(found["real"].contrast, 0.5, rtol=0.05)  # of an even spread
+    expected = (noise(1) / 127.5).std(2).mean((2, 3, 4))
+    np.testing.assert_allclose(found["real"].change, expected, rtol=0.05)
     np.testing.assert_allclose(found["real"].roughness, 256 / 3, rtol=0.05)
     assert (found["dream"].change == 0).all() and found["dream"].contrast[2, 0] == 0
     assert collapsed(found, "dream")["still"].all()
     np.testing.assert_array_equal(collapsed(found, "dream")["flat"], only(2, 0))
 
 
-def test_what_never_changes_does_not_count():
-    frames = {"dream": noise(0), "real": noise(1, 90, 110), "other": noise(2, 90, 110)}
-    for part in frames.values():
-        part[..., :4, ::2, :], part[..., :4, 1::2, :] = 0, 255
-    frames["dream"][..., 4:, :, :] = 100
+def test_brightness_is_neither_contrast_nor_change():
+    frames = {"dream": noise(1, 100, 200), "real": noise(1, 100, 200), "other": noise(2)}
+    frames["dream"] //= np.array([1, 2, 1, 2], np.uint8)[:, None, None, None]
+    frames["real"][:, :, 1:] = frames["real"][:, :, :1]
+    frames["dream"][:, :, 1:] = frames["real"][:, :, 1:] // np.array([2, 1, 2], np.uint8)[:, None, None, None]
     found = look(frames, Mean())
-    assert found["dream"].contrast.max() == 0 and found["real"].contrast.max() < 10
+    np.testing.assert_allclose(found["dream"].contrast, found["real"].contrast, rtol=0.02)
+    assert found["real"].change.max() == 0 and found["dream"].change.max() < 0.005

@@ -176,13 +176,13 @@ def evaluate_drift(
         "quarter of the way to it. The Frechet distance (squared) is that between Gaussian fits of the features that a "
         f"judge sees in dreamed and in real frames, in the {looks['real'].components.shape[-1]} leading principal "
         "components of real ones, in units of their deviations. Colour is how far mean red, green and blue are off, "
-        "and brightness how much brighter the dream is, in levels of 255; contrast is the ratio of the deviations of "
-        "pixels. Columns named real hold the same of as many other real worlds instead of dreams: what a dream reaches "
-        "that is in another place but looks right; at first it should be nearer. A rollout has collapsed if from frame "
-        f"to frame it changes less than {STILL:.0%} as much as its real episode (still), if its contrast is less than "
-        f"{FLAT:.0%} of that (flat), or if its features or the differences of neighbouring pixels are more than "
-        f"{STRANGE:g} times as far out as in any window of real play (strange). For contrast and change only pixels "
-        "count that change in real play. Intervals come from leaving worlds out (Frechet) or resampling them.",
+        "and brightness how much brighter the dream is, in levels of 255; contrast, how far pixels are from the middle "
+        "one in shares of the brightness, is given as a ratio. Columns named real hold the same of as many other real "
+        "worlds instead of dreams: what a dream reaches that is in another place but looks right; at first it should "
+        "be nearer. A rollout has collapsed if, frames made equally bright, its pixels vary over the window less than "
+        f"{STILL:.0%} as much as in its real episode (still), if its contrast is less than {FLAT:.0%} of that (flat), "
+        f"or if its features or the differences of neighbouring pixels are more than {STRANGE:g} times as far out as "
+        "in any window of real play (strange). Intervals come from leaving worlds out (Frechet) or resampling them.",
         figures={"worlds": number, "last_step": steps[-1]},
     )
     figures = _figures(looks, steps)

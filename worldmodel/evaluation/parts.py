@@ -3,16 +3,34 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from worldmodel.evaluation import control, cost, drift, outcomes, permanence, prediction, scenes, selfplay, text
+from worldmodel.evaluation import (
+    control,
+    cost,
+    counterfactuals,
+    drift,
+    outcomes,
+    permanence,
+    places,
+    prediction,
+    scenes,
+    selfplay,
+    text,
+)
 from worldmodel.evaluation.bench import Bench
 from worldmodel.evaluation.dreamers import ModelDreamer
 from worldmodel.evaluation.episodes import evaluation_seeds, play
+from worldmodel.evaluation.revisits import INVENTORY
 from worldmodel.evaluation.sections import Section
 
 Advance = Callable[[int], None]
 
 _PERMANENCE_BLOCK, _OUTCOMES_BLOCK, _SELFPLAY_BLOCK, _DRIFT_BLOCK = 40, 50, 60, 70
+_COUNTERFACTUALS_BLOCK, _PLACES_BLOCK = 75, 80
 """Blocks of `evaluation_seeds` whose worlds these parts take."""
+
+
+_DAY = 0.2
+"""Time of day, before noon, in which what is built is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,23 @@ def _control(bench: Bench, advance: Advance) -> Section:
     )
 
 
+def _counterfactuals(bench: Bench, advance: Advance) -> Section:
+    forks = counterfactuals.play_forks(
+        bench.env,
+        bench.make_player(bench.env),
+        evaluation_seeds(bench.preset.counterfactual_states, _COUNTERFACTUALS_BLOCK),
+    )
+    return counterfactuals.evaluate_counterfactuals(
+        bench.dreamer,
+        bench.judge(),
+        forks,
+        bench.folder,
+        seed=bench.seed,
+        batch=bench.batch,
+        progress=advance,
+    )
+
+
 def _permanence(bench: Bench, advance: Advance) -> Section:
     env = bench.make_env(day_length_ticks=None, weather="clear")
     try:
@@ -81,6 +116,17 @@ def _permanence(bench: Bench, advance: Advance) -> Section:
         env.close()
     return permanence.evaluate_permanence(
         bench.dreamer, revisits, bench.folder, seed=bench.seed, batch=bench.batch, progress=advance
+    )
+
+
+def _places(bench: Bench, advance: Advance) -> Section:
+    env = bench.make_env(day_length_ticks=None, weather="clear", start_time=_DAY, inventory=INVENTORY)
+    try:
+        played = places.play_places(env, bench.preset.place_worlds, _PLACES_BLOCK)
+    finally:
+        env.close()
+    return places.evaluate_places(
+        bench.dreamer, played, bench.folder, seed=bench.seed, batch=bench.batch, progress=advance
     )
 
 
@@ -200,6 +246,22 @@ PARTS: dict[str, Part] = {
             "the same on real frames  ": "choices_accuracy_real",
         },
     ),
+    "counterfactuals": Part(
+        _counterfactuals,
+        lambda bench: bench.preset.counterfactual_states * counterfactuals.steps_dreamed(),
+        lambda bench: (
+            "" if bench.is_block_world else "only the block world can go back to a state and do another thing"
+        ),
+        judge=True,
+        highlights={
+            "endings of actions identified": "identified_dream",
+            "the same by chance": "identified_chance",
+            "gain in dB by the action": "gain",
+            "change of the picture, rank correlation": "change_spearman_dream",
+            "degrees turned and read, correlation": "turn_pearson_dream",
+            "the same on real frames": "turn_pearson_real",
+        },
+    ),
     "permanence": Part(
         _permanence,
         lambda bench: bench.preset.permanence_worlds * permanence.steps_dreamed(),
@@ -207,6 +269,15 @@ PARTS: dict[str, Part] = {
         highlights={
             "gain in dB by memory, 8 steps out of sight": "memory_gain_8",
             "longest time out of sight that is remembered": "memory_steps",
+        },
+    ),
+    "places": Part(
+        _places,
+        lambda bench: places.steps_dreamed(bench.preset.place_worlds, bench.dreamer.frames_per_step),
+        lambda bench: "" if bench.is_block_world else "only in the block world is it known how to walk and build",
+        highlights={
+            "gain in dB by memory, after walks": "memory_gain_walks",
+            "what was built is told, right": "built_right",
         },
     ),
     "text": Part(

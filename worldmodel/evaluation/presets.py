@@ -10,7 +10,9 @@ class Preset:
     clips: int
     horizon: int
     teco: bool
+    counterfactual_states: int
     permanence_worlds: int
+    place_worlds: int
     text_scenes: int
     outcomes_episodes: int
     outcomes_steps: int
