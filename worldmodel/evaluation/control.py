@@ -7,6 +7,7 @@ Shapes: B episodes, S steps, r ticks in a step, H W pixels, A width of an action
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from worldmodel.data.action_codec import ActionCodec
 from worldmodel.data.action_factors import Factor
 from worldmodel.evaluation.dreamers import Dreamer, dream, psnr, truth
-from worldmodel.evaluation.episodes import RealEpisode, context
+from worldmodel.evaluation.episodes import Context, RealEpisode, context
 from worldmodel.evaluation.estimates import Estimate, bootstrap, difference
 from worldmodel.evaluation.judge import Judge
 from worldmodel.evaluation.plots import Curve, draw_curves, pyplot, save_figure
@@ -74,9 +75,14 @@ def evaluate_control(
     own = {shift: [episode.actions[first + shift : first + shift + HORIZON] for episode in episodes]
            for shift in (0, *_SHIFTS)}  # fmt: skip
     given = {"dream": own[0], "other": own[0][1:] + own[0][:1], **{f"shift {shift}": own[shift] for shift in _SHIFTS}}
+    # The actions of the context are shifted likewise: what leads to the first dreamed step may have been noted before.
+    seen = {"dream": contexts, "other": contexts} | {
+        f"shift {shift}": [_shifted(part, episode, shift) for part, episode in zip(contexts, episodes, strict=True)]
+        for shift in _SHIFTS
+    }
     real = truth(episodes, first, HORIZON)
     frames = {
-        who: dream(dreamer, contexts, actions, seed=seed, batch=batch, progress=progress).frames
+        who: dream(dreamer, seen[who], actions, seed=seed, batch=batch, progress=progress).frames
         for who, actions in given.items()
     }
     scores = {who: psnr(shown, real).mean(-1) for who, shown in frames.items()}  # (B, S)
@@ -104,6 +110,12 @@ def evaluate_control(
     section.checks.insert(0, Check("actions are obeyed", obeyed, "; ".join(reasons)))
     _plot(section, folder / "control.png", scores)
     return section
+
+
+def _shifted(part: Context, episode: RealEpisode, shift: int) -> Context:
+    """Returns a context that reaches back to the start of its episode, with the actions of the steps beside."""
+    places = np.clip(np.arange(len(part.actions)) + shift, 0, None)
+    return replace(part, actions=[episode.actions[place] for place in places])
 
 
 def _truth_table(section: Section, scores: dict[str, np.ndarray]) -> Estimate:

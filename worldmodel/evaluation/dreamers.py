@@ -193,4 +193,4 @@ def psnr(frames: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Returns the PSNR in dB of uint8 frames (..., H, W, 3), (...); 60 at most, where they are alike."""
     flat = frames.reshape(*frames.shape[:-3], -1), other.reshape(*other.shape[:-3], -1)
     error = np.square(flat[0].astype(np.float32) - flat[1]).mean(-1)
-    return 10 * np.log10(255.0**2 / np.maximum(error, 255.0**2 / 1e6))
+    return np.minimum(10 * np.log10(255.0**2 / np.maximum(error, 255.0**2 / 1e6)), np.float32(60))
