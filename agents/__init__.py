@@ -17,10 +17,12 @@ from worldmodel.agents.fidgeter import FidgeterPlayer
 from worldmodel.agents.forager import ForagerPlayer
 from worldmodel.agents.idle import IdlePlayer
 from worldmodel.agents.keys import KeysPlayer
+from worldmodel.agents.learned import LearnedPlayer
 from worldmodel.agents.look_away import LookAwayPlayer
 from worldmodel.agents.lumberjack import LumberjackPlayer
 from worldmodel.agents.mixture import MixturePlayer
 from worldmodel.agents.patrol import PatrolPlayer
+from worldmodel.agents.planner import PlannerPlayer
 from worldmodel.agents.player import Player
 from worldmodel.agents.policy import PolicyPlayer
 from worldmodel.agents.random_player import RandomPlayer
@@ -42,6 +44,8 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "keys": KeysPlayer,
     "recorded": RecordedPlayer,
     "policy": PolicyPlayer,
+    "learned": LearnedPlayer,
+    "planner": PlannerPlayer,
 }
 """All players by name."""
 

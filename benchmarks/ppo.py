@@ -1,11 +1,14 @@
 """Proximal policy optimisation on a vector environment, dreamed or real: steps a second, and what is learned.
 
     python benchmarks/ppo.py [--env worldmodel/Imagined-v0] [--settings '{"checkpoint": "voxel-small"}'] [--rounds N]
-        [--real worldmodel/VoxelTreechop-v0] [--real-settings '{"frame_skip": 2}'] [--output FILE]
+        [--real worldmodel/VoxelTreechop-v0] [--real-settings '{"frame_skip": 2}'] [--output FILE] [--save FOLDER]
 
 One plain loop in one file, after CleanRL (https://docs.cleanrl.dev), on Gymnasium alone. Dreams seldom end by
 themselves: what an episode that the time limit cuts off would still have given is estimated. With `--real`, the policy
 also plays in that environment before and after; it needs the spaces and the step of the first one (`frame_skip`).
+
+With `--save` the policy becomes a player: `worldmodel evaluate agent.ppo.name=ppo agent.ppo.kwargs.checkpoint=FOLDER`
+compares it with others. Settings that an environment does not know, such as `actions`, are left out by `null`.
 
 Source: Schulman et al., "Proximal Policy Optimization Algorithms", https://arxiv.org/abs/1707.06347.
 """
@@ -16,17 +19,20 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import worldmodel.envs  # noqa: F401 - registers the ids
+from worldmodel.agents.ppo_network import PictureAgent as Agent
+from worldmodel.agents.ppo_network import save_agent
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,30 +61,6 @@ class Round:
     episode_return: float
     env_seconds: float
     seconds: float
-
-
-class Agent(nn.Module):
-    """A small convolutional policy and value, for frames of any size from 16 x 16."""
-
-    def __init__(self, num_actions: int) -> None:
-        """Draws the weights."""
-        super().__init__()
-        self.body = nn.Sequential(
-            *(nn.Conv2d(3, 16, 4, 2), nn.ReLU(), nn.Conv2d(16, 32, 4, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(6)),
-            *(nn.Flatten(), nn.Linear(32 * 36, 128), nn.ReLU()),
-        )
-        self.policy, self.value = nn.Linear(128, num_actions), nn.Linear(128, 1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.orthogonal_(layer.weight, 2**0.5)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        nn.init.orthogonal_(self.policy.weight, 0.01)
-        nn.init.orthogonal_(self.value.weight)
-
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logarithms of the probabilities of actions, (B, A), and values, (B,), for uint8 (B, H, W, 3)."""
-        features = self.body(frames.movedim(-1, 1).float() / 255 - 0.5)
-        return self.policy(features).log_softmax(-1), self.value(features).squeeze(-1)
 
 
 def draw(log_probs: Tensor, random: torch.Generator) -> Tensor:
@@ -175,8 +157,13 @@ def play(envs: VectorEnv, agent: Agent, seed: int) -> float:
 
 def make(env_id: str, settings: str, num_envs: int, limit: int) -> VectorEnv:
     """Makes a vector environment as `learn` wants it."""
-    fixed = {"actions": "discrete", "autoreset_mode": "SameStep", "max_episode_steps": limit}
-    return gymnasium.make_vec(env_id, num_envs, **fixed | json.loads(settings))  # type: ignore[arg-type]
+    chosen = {"actions": "discrete"} | json.loads(settings)
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    if gymnasium.spec(env_id).vector_entry_point is not None:
+        fixed = {"autoreset_mode": "SameStep", "max_episode_steps": limit}
+        return gymnasium.make_vec(env_id, num_envs, **fixed | chosen)  # type: ignore[arg-type]
+    one = partial(gymnasium.make, env_id, max_episode_steps=limit, **chosen)
+    return SyncVectorEnv([one] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
 def main(report: Callable[[str], None] = print) -> None:
@@ -191,6 +178,7 @@ def main(report: Callable[[str], None] = print) -> None:
     for field in dataclasses.fields(PPOConfig):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     parser.add_argument("--output", type=Path, default=None, help="also write the figures to a JSON file")
+    parser.add_argument("--save", type=Path, default=None, help="folder for the policy, of the player ppo")
     arguments = parser.parse_args()
     config = PPOConfig(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(PPOConfig)})
     envs = make(arguments.env, arguments.settings, arguments.num_envs, arguments.limit)
@@ -214,6 +202,9 @@ def main(report: Callable[[str], None] = print) -> None:
     if real is not None:
         played.append(play(real, agent, config.seed))
         report(f"mean return in {arguments.real}: {played[0]:.3f} before, {played[1]:.3f} after")
+    if arguments.save:
+        space, actions = envs.single_observation_space, envs.single_action_space
+        save_agent(arguments.save, agent, space, actions, rounds[-1].steps)
     if arguments.output:
         figures = {"rounds": [dataclasses.asdict(done) for done in rounds], "real_returns": played}
         arguments.output.write_text(json.dumps(figures, indent=2) + "\n")

@@ -17,6 +17,9 @@ COMMANDS = {
     "convert": "convert recordings of other layouts",
     "data": "describe recordings, or the data of a training run, in figures and pictures",
     "train": "train a world model of an environment, or of recordings",
+    "plan": "plan in a dream of a real environment, do it there, and make a video of both",
+    "learn": "learn to act in the dreams of a world model",
+    "loop": "collect, train, learn, and again with what was learned",
     "evaluate": "score a world model against its real environment, and write a report",
     "envs": "list the environments",
 }

@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 
 from worldmodel.cli.errors import UsageError
-from worldmodel.cli.playing import is_picture, make
+from worldmodel.cli.playing import is_picture, make, make_env
 from worldmodel.cli.settings import EnvConfig, PlayerConfig
 from worldmodel.data.action_codec import ActionCodec
 from worldmodel.data.episodes import TICKS_PER_SECOND, Episode, EpisodeSource, plain
@@ -37,6 +37,7 @@ class DataConfig:
     """What to train on; configs/train.yaml explains it."""
 
     folders: list[str]
+    store: str | None
     frames: int
     episode_steps: int
     first_seed: int
@@ -59,8 +60,8 @@ def prepare_store(
     """Fills an episode store, or goes on filling it, and opens it.
 
     Args:
-        folder: Of the store.
-        env: Environment to play; with folders, the one they were recorded in: it tells the action space.
+        folder: Of the store; with `data.store`, that one, which stays as it is.
+        env: Environment to play; with folders or a store, the one they were recorded in: it tells the action space.
         player: Who plays it.
         data: What is wanted.
         progress: Called with the number of new frames.
@@ -70,9 +71,11 @@ def prepare_store(
         The store; `None` if it was stopped before it was complete.
 
     Raises:
-        UsageError: If environment, player or folders are not usable.
+        UsageError: If environment, player, folders or store are not usable.
     """
-    fill = _import if data.folders else _collect
+    fill = _import if data.folders else _collect if data.store is None else _open
+    if data.folders and data.store is not None:
+        raise UsageError("data.store: expected none together with data.folders, got both; leave one of them out")
     try:
         if not fill(folder, env, player, data, progress, should_stop):
             return None
@@ -139,6 +142,24 @@ def _import(
                 if not writer.has(key):
                     writer.append(episode, key)
                 progress(len(episode.frames))
+    return True
+
+
+def _open(
+    folder: Path,
+    env: EnvConfig,
+    player: PlayerConfig,
+    data: DataConfig,
+    progress: Callable[[int], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    store, made = EpisodeStore(folder), make_env(env)
+    codec = _codec(made)
+    made.close()
+    if store.codec != codec:
+        found = None if store.codec is None else store.codec.space
+        raise UsageError(f"data.store: expected actions of {codec.space}, as env has, got {found} in {folder}")
+    progress(sum(store.num_frames(part) for part in (False, True)))
     return True
 
 

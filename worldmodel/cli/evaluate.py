@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 from tqdm import tqdm
 
-from worldmodel.cli import settings
+from worldmodel.cli import evaluate_agents, settings
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.playing import Interruption, check_counts, check_seed, one_line, output_folder
 from worldmodel.evaluation.presets import Preset
@@ -41,17 +41,21 @@ class EvaluateConfig:
 
 def help_text(overrides: Sequence[str]) -> str:
     """Returns the help of the sub-command, with the settings of the choices in `overrides`."""
+    if _about_agents(overrides):
+        return evaluate_agents.help_text(overrides)
     return settings.help_text(
         "evaluate",
         "Scores a world model against the real environment that it was trained on, in worlds that no training sees:\n"
         "how well it predicts, obeys, remembers, follows words, knows rewards, plays by itself and lasts. Writes\n"
         "report.md, report.json, plots and videos into one folder, and prints a table. Ctrl-C stops it; the same\n"
-        "command with the same output goes on.",
+        "command with the same output goes on.\n"
+        "With agent=... it compares agents in the real environment instead; --help agent=random tells more.",
         (
             "worldmodel evaluate checkpoint=voxel-small preset=quick",
             "worldmodel evaluate checkpoint=runs/voxel/checkpoint preset=full output=runs/voxel/evaluation",
             "worldmodel evaluate parts=[prediction,control] preset.clips=32",
             "worldmodel evaluate checkpoint=runs/crafter/checkpoint judge_minutes=20",
+            "worldmodel evaluate agent=planner env=navigate_dense env.kwargs.actions=discrete",
         ),
         overrides,
     )
@@ -66,6 +70,8 @@ def run(overrides: Sequence[str]) -> int:
     Raises:
         UsageError: If settings are wrong, or the checkpoint cannot be evaluated.
     """
+    if _about_agents(overrides):
+        return evaluate_agents.run(overrides)
     config = settings.load("evaluate", EvaluateConfig, overrides)
     check_counts(num_steps=config.num_steps, batch=config.batch)
     check_seed(config.seed)
@@ -87,6 +93,12 @@ def run(overrides: Sequence[str]) -> int:
         return _evaluate(config, bench)
     finally:
         bench.close()
+
+
+def _about_agents(overrides: Sequence[str]) -> bool:
+    """Returns whether agents are to be compared, instead of a model being scored."""
+    names = (part.lstrip("+~").partition("=")[0] for part in overrides)
+    return any(name.partition(".")[0] == evaluate_agents.SETTING for name in names)
 
 
 def _bench(config: EvaluateConfig, folder: Path) -> "Bench":

@@ -93,7 +93,11 @@ def run(overrides: Sequence[str]) -> int:
     Raises:
         UsageError: If settings or data are wrong.
     """
-    config = settings.load("train", TrainConfig, overrides)
+    return train(settings.load("train", TrainConfig, overrides))
+
+
+def train(config: TrainConfig) -> int:
+    """Does what `run` does, by settings that are read already."""
     check_counts(frames=config.data.frames, episode_steps=config.data.episode_steps, workers=config.data.workers)
     check_seed(config.seed)
     folder = output_folder(config.output, "train")
@@ -105,20 +109,29 @@ def run(overrides: Sequence[str]) -> int:
         with state.main_process_first():
             if state.is_main_process:
                 folder.mkdir(parents=True, exist_ok=True)
-                _check_same_run(folder, config)
+                check_same_run(folder, config, _MAY_CHANGE)
                 store = _data(config, folder, bars)
             else:  # by now the first one has prepared it
-                store = EpisodeStore(folder / "data")
+                store = EpisodeStore(_data_folder(config, folder))
         done = store is not None and _train(config, store, folder, bars)
     if state.is_main_process:
         _say_where(folder, done)
     return 0 if done else 130
 
 
+def _data_folder(config: TrainConfig, folder: Path) -> Path:
+    return folder / "data" if config.data.store is None else Path(config.data.store)
+
+
 def _data(config: TrainConfig, folder: Path, bars: "_Bars") -> EpisodeStore | None:
     bars.stage("data", config.data.frames)
     store = prepare_store(
-        folder / "data", config.env, config.player, config.data, progress=bars.advance, should_stop=bars.should_stop
+        _data_folder(config, folder),
+        config.env,
+        config.player,
+        config.data,
+        progress=bars.advance,
+        should_stop=bars.should_stop,
     )
     if store is not None:
         report = lint_store(store)
@@ -228,14 +241,23 @@ def _named_actions(model: "WorldModel") -> list[tuple[str, Any]]:
     return [(name, torch.from_numpy(model.codec.encode(action))) for name, action in actions]
 
 
-def _check_same_run(folder: Path, config: TrainConfig) -> None:
-    """Writes the settings down, or compares them with those that the run in the folder was begun with."""
+def check_same_run(folder: Path, config: Any, may_change: Sequence[str]) -> None:
+    """Writes the settings down, or compares them with those that the run in the folder was begun with.
+
+    Args:
+        folder: Of the run.
+        config: Its settings, a dataclass.
+        may_change: Names of settings that it may go on with other values of.
+
+    Raises:
+        UsageError: If another setting has changed.
+    """
     path = folder / SETTINGS
     now = _flat(to_plain(config))
     if path.exists():
         before = read_json(path)
         for name in sorted(set(before) | set(now)):
-            if name.rpartition(".")[2] not in _MAY_CHANGE and before.get(name) != now.get(name):
+            if name.rpartition(".")[2] not in may_change and before.get(name) != now.get(name):
                 raise UsageError(
                     f"{name}: expected {before.get(name)!r}, with which the run in {folder} was begun, "
                     f"got {now.get(name)!r}; leave it, or choose another output"

@@ -105,6 +105,7 @@ class DenoiserOutput:
         policy_logits: (B, T, r, A), of the player's next actions, those that lead to the following frame.
         reward_logits: (B, T, REWARD_BINS), of the reward that came with each frame.
         termination_logits: (B, T), of the episode having ended with each frame.
+        agent: (B, T, D), the agent token, from which these last three are read: what the model knows of each moment.
         written: Keys and values of each time attention.
     """
 
@@ -113,6 +114,7 @@ class DenoiserOutput:
     policy_logits: Tensor
     reward_logits: Tensor
     termination_logits: Tensor
+    agent: Tensor
     written: list[KeysValues]
 
 
@@ -227,6 +229,7 @@ class Denoiser(nn.Module):
             policy_logits=self.to_policy(agent).unflatten(-1, self.action_shape),
             reward_logits=self.to_reward(agent),
             termination_logits=self.to_termination(agent).squeeze(-1),
+            agent=agent,
             written=written,
         )
 

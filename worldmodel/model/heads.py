@@ -48,6 +48,22 @@ class FactorDistribution(nn.Module):
             result[..., columns] = logits[..., columns].float().softmax(-1)
         return result
 
+    def draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """Draws a value of each factor: one-hot float32 (..., A), of logits (..., A).
+
+        Args:
+            logits: Of the factors.
+            generator: Of a processor; draws one uniform number for each factor.
+        """
+        result = torch.zeros_like(logits, dtype=torch.float32)
+        for i in range(self.num_groups):
+            columns = getattr(self, f"group_{i}")
+            below = logits[..., columns].float().softmax(-1).cumsum(-1)[..., :-1]  # (..., factors, size - 1)
+            uniform = torch.rand(*below.shape[:-1], 1, generator=generator).to(below.device)
+            chosen = (below <= uniform).sum(-1)
+            result[..., columns] = nn.functional.one_hot(chosen, columns.shape[-1]).float()
+        return result
+
 
 def reward_bins(device: torch.device | None = None) -> Tensor:
     """Returns the rewards that the bins stand for, rising: float32 (REWARD_BINS,)."""
