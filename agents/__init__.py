@@ -25,6 +25,7 @@ from worldmodel.agents.patrol import PatrolPlayer
 from worldmodel.agents.planner import PlannerPlayer
 from worldmodel.agents.player import Player
 from worldmodel.agents.policy import PolicyPlayer
+from worldmodel.agents.ppo import PPOPlayer
 from worldmodel.agents.random_player import RandomPlayer
 from worldmodel.agents.recorded import RecordedPlayer
 
@@ -46,6 +47,7 @@ PLAYERS: dict[str, Callable[..., Player]] = {
     "policy": PolicyPlayer,
     "learned": LearnedPlayer,
     "planner": PlannerPlayer,
+    "ppo": PPOPlayer,
 }
 """All players by name."""
 

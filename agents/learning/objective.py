@@ -1,7 +1,7 @@
 """The loss of the actor: PMPO.
 
 Of an action only counts whether it turned out better or worse than the critic expected, so no scale of rewards or
-returns has to be known. docs/learning.md has it beside weights that grow with the advantage.
+returns has to be known. benchmarks/policy_losses.py sets it beside weights that grow with the advantage.
 
 Sources: Abdolmaleki et al., 2024, "Preference Optimization as Probabilistic Inference"; Hafner et al., 2025, "Training
 Agents Inside of Scalable World Models", section 3.3 (its use in dreams).

@@ -37,8 +37,8 @@ class LearningConfig:
     num_steps: int = 2
     discount: float = 0.97
     trace_decay: float = 0.95
-    prior_weight: float = 0.3
-    epochs: int = 4
+    prior_weight: float = 1.0
+    epochs: int = 2
     minibatches: int = 4
     learning_rate: float = 5e-4
     hidden: int = 256

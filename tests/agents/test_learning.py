@@ -33,7 +33,7 @@ PLACES, DISCOUNT = 7, 0.9
 LEFT, STAY, RIGHT = range(3)
 CODEC = ActionCodec(spaces.Discrete(3))
 SMALL = {"max_steps": 40, "cloning_steps": 50, "dreams": 64, "horizon_steps": 8, "discount": DISCOUNT, "hidden": 32}
-SMALL |= {"learning_rate": 4e-3, "epochs": 2}
+SMALL |= {"learning_rate": 4e-3, "epochs": 2, "prior_weight": 0.3}
 FAST = {**SMALL, "max_steps": 4, "cloning_steps": 3, "dreams": 8}
 
 

@@ -20,7 +20,7 @@ COMMANDS = {
     "plan": "plan in a dream of a real environment, do it there, and make a video of both",
     "learn": "learn to act in the dreams of a world model",
     "loop": "collect, train, learn, and again with what was learned",
-    "evaluate": "score a world model against its real environment, and write a report",
+    "evaluate": "score a world model, or compare agents, in its real environment, and write a report",
     "envs": "list the environments",
 }
 """Name and summary of each sub-command; its module has its name."""

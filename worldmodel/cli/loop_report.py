@@ -83,9 +83,8 @@ def _draw(path: Path, report: dict[str, Any], env: EnvConfig) -> None:
     axis.set_xlim(0, 1.05 * max(steps))
     axis.set_xlabel("steps taken in the real environment")
     axis.set_ylabel("return of an episode")
-    axis.set_title(
-        " ".join([env.id, *(str(env.kwargs[name]) for name in ("level", "game", "env_id") if name in env.kwargs)])
-    )
+    world = next((env.kwargs[name] for name in ("level", "game", "env_id") if name in env.kwargs), env.id)
+    axis.set_title(str(world), fontsize=9)
     axis.grid(alpha=0.3)
     axis.legend(loc="best", fontsize=8)
     save_figure(figure, path)

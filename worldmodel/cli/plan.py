@@ -148,7 +148,7 @@ def _run(config: PlanConfig, env: gymnasium.Env, folder: Path) -> int:
     is_over = False
     with (
         Interruption() as interruption,
-        PlanVideo(folder / VIDEO, env.metadata["render_fps"], config.tile_pixels, goal) as video,
+        PlanVideo(folder / VIDEO, config.tile_pixels, goal) as video,
         tqdm(total=config.plans, unit="plan", desc="plan", dynamic_ncols=True) as progress,
     ):
         while len(acts) < config.plans and not is_over and not interruption.requested:

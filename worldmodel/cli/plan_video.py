@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _BAND, _GAP, _COLUMNS = 18, 6, 3
 """Height of a name, space between pictures in pixels, and candidates in a row."""
-_PAUSE_FRAMES = 3
-"""For which the start of a plan is shown."""
+_FPS, _PAUSE_FRAMES = 4.0, 3
+"""Steps a second, slower than they happen, and frames for which start and end of a plan are shown."""
 
 
 class PlanVideo:
@@ -25,16 +25,15 @@ class PlanVideo:
     A context manager: the video is whole when it is left without an exception, and removed otherwise.
     """
 
-    def __init__(self, path: Path, fps: float, tile_pixels: int, goal: np.ndarray | None) -> None:
+    def __init__(self, path: Path, tile_pixels: int, goal: np.ndarray | None) -> None:
         """Starts the video.
 
         Args:
             path: Of it.
-            fps: Steps a second.
             tile_pixels: Height of a candidate's picture; what happens and the plan are twice as high.
             goal: uint8 (H, W, 3), shown as well; `None` if there is no picture of it.
         """
-        self._video = VideoWriter(path, fps=fps)
+        self._video = VideoWriter(path, fps=_FPS)
         self._tile, self._goal = tile_pixels, goal
         self._font = ImageFont.load_default(12)
         self._tiles: list[np.ndarray] = []

@@ -59,7 +59,8 @@ def load(name: str, schema: type[Config], overrides: Sequence[str]) -> Config:
         UsageError: If an override is malformed, names no setting or no choice, or has a value of the wrong type.
     """
     # hydra.main would take over sys.argv, the working directory and logging; composing does none of it.
-    checked = [_checked(override, schema, _groups(name)) for override in overrides]
+    groups = _groups(name)
+    checked = [_checked(override, schema, groups) for override in overrides]
     try:
         with initialize_config_dir(config_dir=str(FOLDER), version_base="1.3"):
             composed = compose(config_name=name, overrides=checked)
