@@ -163,7 +163,7 @@ def test_without_a_twin_the_dream_is_alone(rollout, checkpoint, capsys):
 
 WRONG = {
     "twin=false": "player explorer: it reads the blocks of the real environment, and the dream is alone; choose one of "
-    "random, idle, keys, recorded, policy, or leave out prompt and image, with twin=true",
+    "random, idle, keys, recorded, policy, learned, planner, ppo, or leave out prompt and image, with twin=true",
     "prompt=snow; player=lumberjack": "player lumberjack: it reads the blocks of the real environment",
     f"prompt={'snow ' * 200}; player=idle": "prompt: expected at most",
     "image=nothing.png; player=idle": "image: expected a picture file, got 'nothing.png'",
