@@ -69,7 +69,7 @@ def test_a_step_that_fails_raises_and_the_next_episode_is_well(make, children, t
 @pytest.mark.parametrize(("trouble", "message"), LIES, ids=[row[0] for row in LIES])
 def test_what_cannot_be_true_is_no_data(make, trouble, message):
     env = make("MineRLObtainDiamond-v0", trouble=trouble, at=1)
-    env.reset()
+    env.reset(seed=3)  # the picture is of this grey level: 0 would be the same as fractions
     with pytest.raises(MineRLError, match=f"(?s){message}") as error:
         env.step({})
     assert error.value.failure is Failure.INVALID
