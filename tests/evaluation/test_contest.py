@@ -27,7 +27,6 @@ from worldmodel.evaluation.contest import (
     play_world,
 )
 from worldmodel.evaluation.contest_report import dream_figures, dreams_section, plans_section, returns_section
-from worldmodel.evaluation.copies import CopiedEnv, restorable
 from worldmodel.evaluation.dreamers import ModelDreamer
 from worldmodel.evaluation.episodes import evaluation_seeds, play
 from worldmodel.evaluation.foresight import BLOCK as PLANS_BLOCK
@@ -246,42 +245,6 @@ def test_a_world_model_dreams_through_episodes_of_the_discrete_preset(checkpoint
     readable = as_model_actions(env.action_space, episode)
     assert readable.actions == [discrete_action(action) for action in episode.actions] != episode.actions
     assert as_model_actions(gymnasium.spaces.Discrete(2), episode) is episode
-
-
-# Going back
-
-
-def test_an_environment_without_states_is_copied():
-    env = ToyEnv()
-    copied = restorable(env)
-    assert isinstance(copied, CopiedEnv) and restorable(copied) is copied and copied.unwrapped is copied
-    copied.reset(seed=3)
-    state, first = copied.get_state(), copied.frames.copy()
-    paths = []
-    for _ in range(2):
-        copied.set_state(state)
-        assert np.array_equal(copied.frames, first)
-        paths.append([copied.step(action)[0].tobytes() for action in (1, 1, 3, 2)])
-    assert paths[0] == paths[1] and len(set(paths[0])) > 2
-    chance = [copied.np_random.random() for copied.np_random in [np.random.default_rng(2)] for _ in range(2)]
-    copied.np_random = np.random.default_rng(2)
-    assert copied.np_random.random() == chance[0]
-    with pytest.raises(AttributeError, match="policy_action"):
-        copied.policy_action  # noqa: B018
-
-
-def test_a_planner_plays_in_copies():
-    env = restorable(ToyEnv())
-    player = make_player("planner", env, horizon_steps=2, candidates=60, elites=8)
-    episode = play(env, player, 5, 4)
-    assert episode.actions == [1] * 4 and episode.rewards.sum() == 4
-
-
-def test_what_cannot_be_copied_is_refused():
-    env = ToyEnv()
-    env.window = sys.stdout  # a file, as a window would be
-    with pytest.raises(TypeError, match="env: expected one with get_state and set_state, or one that can be copied"):
-        restorable(env).get_state()
 
 
 # Plans
