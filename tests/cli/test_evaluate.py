@@ -124,3 +124,15 @@ def test_without_matplotlib(evaluate, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert evaluate() == 2
     assert "pip install 'worldmodel[train]'" in capsys.readouterr().err
+
+
+def test_parts_at_the_same_time(evaluate, capsys):
+    settings = ["preset.outcomes_episodes=1", "preset.outcomes_steps=2"]
+    assert evaluate("parts=[prediction,outcomes]", "workers=2", *settings) == 0
+    assert "outcomes" in capsys.readouterr().out
+    assert list(json.loads(Path("out/report.json").read_text())["sections"]) == ["prediction", "outcomes"]
+
+
+def test_there_must_be_a_worker(evaluate, capsys):
+    assert evaluate("workers=0") == 2
+    assert "workers: expected at least 1, got 0" in capsys.readouterr().err

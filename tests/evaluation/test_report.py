@@ -97,7 +97,7 @@ def test_json(tmp_path):
 def test_page():
     lines = page(HEAD, FINDINGS)
     text = "\n".join(lines)
-    assert lines[0] == "# Evaluation of tiny" and "2.0 minutes on cpu" in text
+    assert lines[0] == "# Evaluation of tiny" and "its parts took 2.0 minutes together on cpu" in text
     assert text.index("## Summary") < text.index("## Control") < text.index("## Text") < text.index("## Cost")
     assert "| control | accuracy of keys | 0.90 [0.85, 0.95] |" in lines
     assert "| control | actions are obeyed | PASS: 0.90 of 0.80 |" in lines

@@ -1,12 +1,15 @@
 """A world of one bright square that moves as it is told, a dreamer that knows its rules, and worse ones."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 
 from worldmodel.envs.imagined.dreams import Moment
+from worldmodel.evaluation.bench import Bench
 from worldmodel.evaluation.episodes import Context
+from worldmodel.evaluation.presets import Preset
 
 SIDE, SQUARE, TICKS = 24, 6, 2
 MOVES = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)])
@@ -116,3 +119,15 @@ class Wanderer:
         if self.random.random() < 0.3:
             self.action = int(self.random.integers(1, 5))
         return self.action
+
+
+class BrokenDreamer(ToyDreamer):
+    """Cannot begin."""
+
+    def begin(self, contexts: Sequence[Context], seed: int) -> None:
+        raise ValueError("frames: expected some")
+
+
+def make_bench(folder: Path, preset: Preset, dreamer: type[ToyDreamer] = ToyDreamer) -> Bench:
+    """Returns a bench with a toy that is not quite right; other processes can call it, too."""
+    return Bench(dreamer(noise=9), ToyEnv, preset, folder)

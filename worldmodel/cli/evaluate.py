@@ -1,6 +1,7 @@
 """`worldmodel evaluate`: scores a world model against its real environment, and writes a report."""
 
 import functools
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class EvaluateConfig:
     judge_minutes: float
     seed: int
     batch: int
+    workers: int
 
 
 def help_text(overrides: Sequence[str]) -> str:
@@ -73,7 +75,7 @@ def run(overrides: Sequence[str]) -> int:
     if _about_agents(overrides):
         return evaluate_agents.run(overrides)
     config = settings.load("evaluate", EvaluateConfig, overrides)
-    check_counts(num_steps=config.num_steps, batch=config.batch)
+    check_counts(num_steps=config.num_steps, batch=config.batch, workers=config.workers)
     check_seed(config.seed)
     if config.num_steps > _MOST_SAMPLING_STEPS:
         raise UsageError(f"num_steps: expected 1 to {_MOST_SAMPLING_STEPS}, got {config.num_steps}")
@@ -129,9 +131,17 @@ def _evaluate(config: EvaluateConfig, bench: "Bench") -> int:
     from worldmodel.evaluation.report import PAGE, REPORT, summary_lines
     from worldmodel.evaluation.suite import evaluate
 
+    begun = time.monotonic()
     with Interruption() as interruption, _Bars(interruption) as bars:
         try:
-            findings = evaluate(bench, _head(config, bench), parts=config.parts, progress=bars)
+            findings = evaluate(
+                bench,
+                _head(config, bench),
+                parts=config.parts,
+                workers=config.workers,
+                make_bench=functools.partial(_bench, config, bench.folder),
+                progress=bars,
+            )
         except _Stopped:
             findings = None
         except (FileNotFoundError, ValueError) as error:
@@ -140,7 +150,7 @@ def _evaluate(config: EvaluateConfig, bench: "Bench") -> int:
         print(f"interrupted; go on with the same command and output={bench.folder}")
         return 130
     print("\n".join(summary_lines(findings)))
-    print(f"{sum(finding.minutes for finding in findings):.1f} minutes")
+    print(f"{(time.monotonic() - begun) / 60:.1f} minutes")
     for name in (PAGE, REPORT):
         print(bench.folder / name)
     return 0

@@ -43,6 +43,7 @@ class Part:
         unfit: Why it cannot be run on a bench, as a clause; empty if it can.
         episodes: Whether it takes the real episodes that parts share.
         judge: Whether it takes the judge.
+        alone: Whether it takes the machine for itself, because time is measured.
         highlights: Figures for the summary: label, and name in `report.json`.
     """
 
@@ -51,6 +52,7 @@ class Part:
     unfit: Callable[[Bench], str] = lambda bench: ""
     episodes: bool = False
     judge: bool = False
+    alone: bool = False
     highlights: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -317,6 +319,7 @@ PARTS: dict[str, Part] = {
         _cost,
         lambda bench: cost.MEASUREMENTS,
         episodes=True,
+        alone=True,
         highlights={
             "frames per second, 1 dream": "frames_per_second_1",
             "frames per second, 16 dreams together": "frames_per_second_16",

@@ -104,8 +104,8 @@ def page(head: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     lines = [
         f"# Evaluation of {head['model']}",
         "",
-        f"Checkpoint {head['stamp'] or 'without a stamp'}; {settings}; {minutes:.1f} minutes on {machine['device']}, "
-        f"{machine['cores']} cores, PyTorch {machine['torch']}.",
+        f"Checkpoint {head['stamp'] or 'without a stamp'}; {settings}; its parts took {minutes:.1f} minutes together "
+        f"on {machine['device']}, {machine['cores']} cores, PyTorch {machine['torch']}.",
         "Figures stand with the interval that holds the true one with 95 % confidence. Worlds were never trained on.",
         "",
     ]

@@ -220,11 +220,10 @@ class Denoiser(nn.Module):
         x = self.norm(x)
         patches = num_tokens(h, w, self.config.patch)
         shift, scale = self.modulation(nn.functional.silu(condition)).unsqueeze(2).chunk(2, dim=-1)
-        likeness = self.likeness(nn.functional.silu(condition)).squeeze(-1).float().sigmoid().clamp(max=_ALIKE)
         change = self.to_latent(torch.addcmul(shift, x[:, :, :patches], 1 + scale))
         action, agent = x[:, :, -2], x[:, :, -1]
         return DenoiserOutput(
-            latents=unpatchify(change, h, w, self.config.patch) + foreseen(inputs, likeness),
+            latents=self._clean(inputs, condition, unpatchify(change, h, w, self.config.patch)),
             action_logits=self.to_action(action).unflatten(-1, self.action_shape),
             policy_logits=self.to_policy(agent).unflatten(-1, self.action_shape),
             reward_logits=self.to_reward(agent),
@@ -232,6 +231,11 @@ class Denoiser(nn.Module):
             agent=agent,
             written=written,
         )
+
+    def _clean(self, inputs: DenoiserInput, condition: Tensor, change: Tensor) -> Tensor:
+        """Returns the prediction of the clean latents, float32, from what the network adds, both (B, T, h, w, C)."""
+        likeness = self.likeness(nn.functional.silu(condition)).squeeze(-1).float().sigmoid().clamp(max=_ALIKE)
+        return change + foreseen(inputs, likeness)
 
     def _tokens(self, inputs: DenoiserInput) -> tuple[Tensor, Tensor]:
         """Returns the tokens (B, T, S, D), and the embedded actions (B, T, D)."""
