@@ -39,10 +39,20 @@ def page(results: Mapping[str, Result], minutes: float) -> list[str]:
     lines = [
         f"Processor time of each training: {minutes:g} minutes. {chosen.sum()} moving of {len(chosen)} held-out clips, "
         f"the same for all. PSNR in dB of the recipe, then by how much the others are better, with the interval that "
-        "holds the true difference with 95 % confidence (pairs of clips; it knows nothing of what another seed does).",
+        "holds the true difference with 95 % confidence (pairs of clips; it knows nothing of what another seed does). "
+        f"Own actions: by how much they are better than another clip's, over {SHORT_TICKS} ticks; loss ratio: that of "
+        "the next frame with another clip's actions, over that with its own.",
         "",
         *_table(
-            ["variant", "change", "steps", *(f"{ticks} ticks" for ticks in SHOWN_TICKS), "own actions", "codec"],
+            [
+                "variant",
+                "change",
+                "steps",
+                *(f"{ticks} ticks" for ticks in SHOWN_TICKS),
+                "own actions",
+                "loss ratio",
+                "codec",
+            ],
             [_row(name, result, first, chosen) for name, result in results.items()],
         ),
         "",
@@ -72,7 +82,15 @@ def _row(name: str, result: Result, first: Result, chosen: np.ndarray) -> list[s
         figures = [_signed(_gained(result, first, ticks, chosen)) for ticks in SHOWN_TICKS]
         heard = _signed(difference(gain(result)[chosen], gain(first)[chosen]))
     codec = f"{result.codec[chosen].mean():.1f}"
-    return [name, f"{variant.question}: {variant.change}", str(result.steps), *figures, heard, codec]
+    return [
+        name,
+        f"{variant.question}: {variant.change}",
+        str(result.steps),
+        *figures,
+        heard,
+        f"{result.heard:.3f}",
+        codec,
+    ]
 
 
 def _gained(result: Result, first: Result, ticks: int, chosen: np.ndarray) -> Estimate:

@@ -19,7 +19,7 @@ from worldmodel.data.store import EpisodeStore
 from worldmodel.model import Metadata, WorldModel
 from worldmodel.model.compression import psnr, to_float
 from worldmodel.model.sizes import ModelConfig, Size, model_config
-from worldmodel.training.evaluation import HeldOutClips, dream
+from worldmodel.training.evaluation import HeldOutClips, action_sensitivity, dream
 from worldmodel.training.latents import LatentBucket, compress_store
 from worldmodel.training.noising import NoisingConfig
 from worldmodel.training.optimizer import OptimizerConfig
@@ -53,6 +53,7 @@ class Result:
         by_steps: float32 (sampling steps, N, short), with each number of sampling steps.
         codec: float32 (N, F - K), what the compression network makes of the truth.
         repeat: float32 (N, F - K), the last frame that was seen, again and again.
+        heard: Loss of the next frame with the actions of another clip, over that with its own.
         steps: Of training.
         seconds_per_step: Processor time of a step of training.
         parameters: How many numbers the model has.
@@ -63,6 +64,7 @@ class Result:
     by_steps: np.ndarray
     codec: np.ndarray
     repeat: np.ndarray
+    heard: float
     steps: int
     seconds_per_step: float
     parameters: int
@@ -233,6 +235,7 @@ def score(model: WorldModel, clips: HeldOutClips, steps: int, seconds: float) ->
         _compare(dreamed(clips.actions[:, :short], n), truth) if n != USUAL_STEPS else _compare(whole, truth)
         for n in SAMPLING_STEPS
     ]
+    true_loss, shuffled_loss = action_sensitivity(model, clips)
     last = clips.frames[:, context - 1, -1:].expand(truth.shape)
     result = Result(
         dreamed=_compare(whole, truth),
@@ -240,6 +243,7 @@ def score(model: WorldModel, clips: HeldOutClips, steps: int, seconds: float) ->
         by_steps=np.stack([part[:, :SHORT_TICKS] for part in by_steps]),
         codec=_compare(_decode(model, clips.latents[:, context:]), truth),
         repeat=_compare(last, truth),
+        heard=shuffled_loss / true_loss,
         steps=steps,
         seconds_per_step=seconds,
         parameters=model.num_parameters(),
