@@ -186,9 +186,9 @@ def test_it_learns_longer_but_not_with_other_settings(learn, capsys, world, tmp_
     assert learn("learning.max_steps=4") == 0
     assert [path.name for path in Path("out").glob("policy-*")] == ["policy-000000006"]
     for setting, message in (
-        ("seed=1", "seed: expected 0, with which learning in out was begun, got 1"),
-        ("learning.dreams=5", "learning.dreams: expected 4, with which learning in out was begun, got 5"),
-        ("learning.hidden=8", "learning.hidden: expected 256, with which learning in out was begun, got 8"),
+        ("seed=1", "seed: expected 0, with which the run in out was begun, got 1"),
+        ("learning.dreams=5", "learning.dreams: expected 4, with which the run in out was begun, got 5"),
+        ("learning.hidden=8", "learning.hidden: expected 256, with which the run in out was begun, got 8"),
         (f"data={tmp_path}", "data: expected"),
     ):
         capsys.readouterr()

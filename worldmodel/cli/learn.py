@@ -14,13 +14,14 @@ from worldmodel.cli import settings
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.learn_comparison import PLAYERS, imagined_returns, real_returns, summary_lines
 from worldmodel.cli.playing import Interruption, check_counts, check_seed, one_line, output_folder
-from worldmodel.data.files import read_json, write_json
+from worldmodel.cli.train import check_same_run
+from worldmodel.data.files import write_json
 
 if TYPE_CHECKING:
     from worldmodel.agents.learning import Learner, ModelWorld
     from worldmodel.model import WorldModel
 
-SETTINGS, REPORT, CURVES = "settings.json", "report.json", "curves.png"
+REPORT, CURVES = "report.json", "curves.png"
 _MAY_CHANGE = ("output", "max_minutes", "max_steps", "log_every", "save_minutes", "evaluate_episodes", "episode_steps")
 """Settings that learning may go on with other values of."""
 
@@ -74,7 +75,7 @@ def run(overrides: Sequence[str]) -> int:
     with Interruption() as interruption, _Bars(interruption) as bars:
         model, origin = _model(config)
         folder.mkdir(parents=True, exist_ok=True)
-        _check_same_run(folder, config, origin)
+        check_same_run(folder, asdict(config) | {"world_stamp": origin["world_stamp"]}, _MAY_CHANGE)
         world = _world(config, model, folder, bars)
         if world is None:
             return _interrupted(folder)
@@ -200,23 +201,6 @@ def _seeded(kind: Any, seed: int, *arguments: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return kind(*arguments)
-
-
-def _check_same_run(folder: Path, config: LearnConfig, origin: dict[str, Any]) -> None:
-    """Writes the settings down, or compares them with those that learning in the folder was begun with."""
-    path = folder / SETTINGS
-    now = asdict(config)
-    now |= {f"learning.{name}": value for name, value in now.pop("learning").items()}
-    now["world_stamp"] = origin["world_stamp"]
-    if path.exists():
-        before = read_json(path)
-        for name in now:
-            if name.rpartition(".")[2] not in _MAY_CHANGE and before.get(name) != now[name]:
-                raise UsageError(
-                    f"{name}: expected {before.get(name)!r}, with which learning in {folder} was begun, got "
-                    f"{now[name]!r}; leave it, or choose another output"
-                )
-    write_json(path, now)
 
 
 def _interrupted(folder: Path) -> int:
