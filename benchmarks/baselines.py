@@ -22,10 +22,10 @@ from typing import Any
 
 import gymnasium
 from comparison import PAGE, PLOT, SHEET, Contender, aligned, draw, page, section_of, show, summary
-from tqdm import tqdm
 from unet.dreamer import UNetDreamer
 
 from worldmodel.cli import settings
+from worldmodel.cli.bars import Bars, Stopped
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.evaluate import EvaluateConfig
 from worldmodel.cli.playing import Interruption, one_line
@@ -184,38 +184,6 @@ def _size(part: Contender) -> tuple[int, int]:
     return part.metadata.height, part.metadata.width
 
 
-class _Stopped(Exception):
-    """Somebody asked to stop."""
-
-
-class _Bars:
-    """Progress bars, one for each thing that is done."""
-
-    def __init__(self, interruption: Interruption) -> None:
-        self._interruption = interruption
-        self._bar: tqdm | None = None
-        self._whose = ""
-
-    def of(self, whose: str) -> "_Bars":
-        self._whose = whose
-        return self
-
-    def stage(self, name: str, total: int | None) -> None:
-        self.close()
-        self._bar = tqdm(total=total, desc=f"{self._whose}: {name}", unit="step", dynamic_ncols=True)
-        self.advance(0)
-
-    def advance(self, steps: int) -> None:
-        assert self._bar is not None
-        self._bar.update(steps)
-        if self._interruption.requested:
-            raise _Stopped
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
 def _named(text: str) -> tuple[str, str]:
     name, sign, path = text.partition("=")
     if not sign or not path or not re.fullmatch(r"[\w.-]*\w", name):
@@ -240,22 +208,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"--settings: {name} has a place of its own on this command line")
     overrides = [f"preset={options.preset}", *options.settings]
     overrides += [f"parts=[{options.parts}]"] if options.parts else []
-    with Interruption() as interruption:
-        bars = _Bars(interruption)
+    with Interruption() as interruption, Bars(interruption) as bars:
         try:
             config = settings.load("evaluate", EvaluateConfig, overrides)
             check_parts(config.parts)
             pyplot()
             contenders = [load(name, path, config.num_steps) for name, path in options.models]
             found = compare(contenders, config, options.output, bars.of)
-        except _Stopped:
+        except Stopped:
             print("interrupted; go on with the same command", file=sys.stderr)
             return 130
         except (UsageError, FileNotFoundError, ValueError, TypeError, ImportError, gymnasium.error.Error) as error:
-            bars.close()
             parser.error(one_line(error))
-        finally:
-            bars.close()
     print("\n".join(aligned([["part", "figure or check", *found], *summary(found)])))
     print(options.output / PAGE)
     return 0

@@ -46,14 +46,14 @@ def test_it_prints_a_table_and_writes_a_report(evaluate, checkpoint, capsys):
 
 
 def test_ctrl_c_keeps_what_is_done(evaluate, monkeypatch, capsys):
-    advance = command._Bars.advance
+    advance = command.Bars.advance
 
     def interrupted(self, steps):
         if self._bar.desc == "prediction" and steps:
             os.kill(os.getpid(), signal.SIGINT)
         advance(self, steps)
 
-    monkeypatch.setattr(command._Bars, "advance", interrupted)
+    monkeypatch.setattr(command.Bars, "advance", interrupted)
     assert evaluate() == 130
     assert capsys.readouterr().out == "interrupted; go on with the same command and output=out\n"
     assert not Path("out/report.json").exists()

@@ -165,7 +165,7 @@ def test_ctrl_c_stops_it_and_the_same_command_goes_on(learn, monkeypatch, capsys
 
 @pytest.mark.parametrize("part", ["latents", "real episodes"])
 def test_ctrl_c_stops_the_other_parts_too(learn, monkeypatch, capsys, part):
-    advance = command._Bars.advance
+    advance = command.Bars.advance
 
     def interrupted(self, done):
         if self._bar.desc == part:
@@ -173,7 +173,7 @@ def test_ctrl_c_stops_the_other_parts_too(learn, monkeypatch, capsys, part):
         advance(self, done)
 
     with monkeypatch.context() as patch:
-        patch.setattr(command._Bars, "advance", interrupted)
+        patch.setattr(command.Bars, "advance", interrupted)
         assert learn(PLAYED) == 130
     assert capsys.readouterr().out == "interrupted; go on with the same command and output=out\n"
     assert not Path("out/report.json").exists()

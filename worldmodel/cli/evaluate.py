@@ -5,13 +5,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
-from tqdm import tqdm
 
 from worldmodel.cli import evaluate_agents, settings
+from worldmodel.cli.bars import Bars, Stopped
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.playing import Interruption, check_counts, check_seed, one_line, output_folder
 from worldmodel.evaluation.presets import Preset
@@ -132,7 +131,7 @@ def _evaluate(config: EvaluateConfig, bench: "Bench") -> int:
     from worldmodel.evaluation.suite import evaluate
 
     begun = time.monotonic()
-    with Interruption() as interruption, _Bars(interruption) as bars:
+    with Interruption() as interruption, Bars(interruption) as bars:
         try:
             findings = evaluate(
                 bench,
@@ -142,7 +141,7 @@ def _evaluate(config: EvaluateConfig, bench: "Bench") -> int:
                 make_bench=functools.partial(_bench, config, bench.folder),
                 progress=bars,
             )
-        except _Stopped:
+        except Stopped:
             findings = None
         except (FileNotFoundError, ValueError) as error:
             raise UsageError(one_line(error)) from error
@@ -178,36 +177,3 @@ def _head(config: EvaluateConfig, bench: "Bench") -> dict[str, Any]:
         },
         "machine": machine(dreamer.model.device, dreamer.model.dtype),
     }
-
-
-class _Stopped(Exception):
-    """Somebody asked to stop."""
-
-
-class _Bars:
-    """Progress bars of an evaluation, one for each of its parts."""
-
-    def __init__(self, interruption: Interruption) -> None:
-        self._interruption = interruption
-        self._bar: tqdm | None = None
-
-    def __enter__(self) -> "_Bars":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        self._close()
-
-    def stage(self, name: str, total: int | None) -> None:
-        self._close()
-        self._bar = tqdm(total=total, desc=name, unit="step", dynamic_ncols=True)
-        self.advance(0)
-
-    def advance(self, steps: int) -> None:
-        assert self._bar is not None
-        self._bar.update(steps)
-        if self._interruption.requested:
-            raise _Stopped
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()

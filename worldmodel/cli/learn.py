@@ -1,16 +1,13 @@
 """`worldmodel learn`: learns to act in the dreams of a world model, and plays in the real environment at the end."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
 
 from worldmodel.agents.learning.settings import LearningConfig
 from worldmodel.cli import settings
+from worldmodel.cli.bars import Bars, Stopped
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.learn_comparison import PLAYERS, imagined_returns, real_returns, summary_lines
 from worldmodel.cli.playing import Interruption, check_counts, check_seed, one_line, output_folder
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
     from worldmodel.model import WorldModel
 
 REPORT, CURVES = "report.json", "curves.png"
+_SHOWN = ("cloning_loss", "imagined_return", "entropy")
+"""Figures that stand beside the progress bar."""
 _MAY_CHANGE = ("output", "max_minutes", "max_steps", "log_every", "save_minutes", "evaluate_episodes", "episode_steps")
 """Settings that learning may go on with other values of."""
 
@@ -72,27 +71,25 @@ def run(overrides: Sequence[str]) -> int:
     folder = output_folder(config.output, "learn")
     from worldmodel.agents.learning import ActorCritic, Learner  # here: it takes seconds, and a typing error should not
 
-    with Interruption() as interruption, _Bars(interruption) as bars:
+    with Interruption() as interruption, Bars(interruption) as bars:
         model, origin = _model(config)
         folder.mkdir(parents=True, exist_ok=True)
         check_same_run(folder, asdict(config) | {"world_stamp": origin["world_stamp"]}, _MAY_CHANGE)
-        world = _world(config, model, folder, bars)
-        if world is None:
-            return _interrupted(folder)
-        assert model.codec is not None
-        networks = _seeded(ActorCritic, config.seed, world.num_features, model.codec, config.learning.hidden)
         try:
-            learner = Learner(
-                world, networks.to(model.device), config.learning, folder, seed=config.seed, origin=origin
-            )
-        except ValueError as error:
-            raise UsageError(f"output: {one_line(error)}") from error
-        if not _learn(learner, folder, bars):
-            return _interrupted(folder)
-        try:
+            world = _world(config, model, folder, bars)
+            assert model.codec is not None
+            networks = _seeded(ActorCritic, config.seed, world.num_features, model.codec, config.learning.hidden)
+            try:
+                learner = Learner(
+                    world, networks.to(model.device), config.learning, folder, seed=config.seed, origin=origin
+                )
+            except ValueError as error:
+                raise UsageError(f"output: {one_line(error)}") from error
+            _learn(learner, folder, bars)
             report = _compare(config, model, learner, folder, bars)
-        except _Stopped:
-            return _interrupted(folder)
+        except Stopped:
+            print(f"interrupted; go on with the same command and output={folder}")
+            return 130
     print("\n".join(summary_lines(report)))
     for name in (REPORT, CURVES):
         if (folder / name).exists():
@@ -120,8 +117,8 @@ def _model(config: LearnConfig) -> tuple["WorldModel", dict[str, Any]]:
     return model, origin
 
 
-def _world(config: LearnConfig, model: "WorldModel", folder: Path, bars: "_Bars") -> "ModelWorld | None":
-    """Returns the dreams, from the training split of the data; `None` if somebody asked to stop."""
+def _world(config: LearnConfig, model: "WorldModel", folder: Path, bars: Bars) -> "ModelWorld":
+    """Returns the dreams, from the training split of the data."""
     from worldmodel.agents.learning import ModelWorld
     from worldmodel.data.store import EpisodeStore
     from worldmodel.training.latents import compress_store
@@ -137,38 +134,39 @@ def _world(config: LearnConfig, model: "WorldModel", folder: Path, bars: "_Bars"
     store.buckets = {name: bucket for name, bucket in store.buckets.items() if name == size}
     if not store.num_frames(held_out=False):
         raise UsageError(f"data: expected episodes of {size} pixels to learn from, found none in {config.data}")
-    bars.begin("latents", None)
-    try:
-        buckets = compress_store(store, model, folder / "latents", held_out=False, progress=bars.advance)
-    except _Stopped:
-        return None
+    bars.stage("latents", None)
+    buckets = compress_store(store, model, folder / "latents", held_out=False, progress=bars.advance)
     learning = config.learning
     return ModelWorld(model, buckets[size], context_latents=learning.context_latents, num_steps=learning.num_steps)
 
 
-def _learn(learner: "Learner", folder: Path, bars: "_Bars") -> bool:
-    """Learns to the end; `False` if somebody asked to stop."""
+def _learn(learner: "Learner", folder: Path, bars: Bars) -> None:
+    """Learns to the end.
+
+    Raises:
+        Stopped: If somebody asked to stop before.
+    """
     from worldmodel.training.logs import MetricLog, plot_metrics
 
     log = MetricLog(folder, first_step=learner.progress.step)
-    bars.begin("learning", None)
-    bars.show(learner.progress.step, {}, learner.share)
+    bars.stage("learning", None)
+    bars.show(learner.progress.step, share=learner.share)
 
     def on_step(figures: dict[str, float]) -> None:
         step = learner.progress.step
         if step % learner.config.log_every == 0:
             log.write(step, learner.progress.seconds, figures)
-        bars.show(1, figures, learner.share)
+        shown = [f"{name} {figures[name]:.3f}" for name in _SHOWN if name in figures]
+        bars.show(1, shown, learner.share)
 
     done = learner.run(on_step=on_step, should_stop=bars.should_stop)
     log.close()
     plot_metrics(folder, folder / CURVES, folder.name)
-    return done
+    if not done:
+        raise Stopped
 
 
-def _compare(
-    config: LearnConfig, model: "WorldModel", learner: "Learner", folder: Path, bars: "_Bars"
-) -> dict[str, Any]:
+def _compare(config: LearnConfig, model: "WorldModel", learner: "Learner", folder: Path, bars: Bars) -> dict[str, Any]:
     """Compares the players in dreams and in the real environment, and writes it down."""
     from worldmodel.envs.twin import model_environment
 
@@ -183,7 +181,7 @@ def _compare(
         except (ValueError, ImportError) as error:
             report["not_played"] = one_line(error)
         else:
-            bars.begin("real episodes", len(PLAYERS) * config.evaluate_episodes)
+            bars.stage("real episodes", len(PLAYERS) * config.evaluate_episodes, "episode")
             try:
                 report |= real_returns(
                     env, folder, config.evaluate_episodes, config.episode_steps, progress=bars.advance
@@ -201,57 +199,3 @@ def _seeded(kind: Any, seed: int, *arguments: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return kind(*arguments)
-
-
-def _interrupted(folder: Path) -> int:
-    print(f"interrupted; go on with the same command and output={folder}")
-    return 130
-
-
-class _Stopped(Exception):
-    """Somebody asked to stop."""
-
-
-class _Bars:
-    """Progress bars, one for each part."""
-
-    def __init__(self, interruption: Interruption) -> None:
-        self._interruption = interruption
-        self._bar: tqdm | None = None
-
-    def __enter__(self) -> "_Bars":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        self._close()
-
-    def begin(self, name: str, total: int | None) -> None:
-        self._close()
-        self._bar = tqdm(total=total, desc=name, unit="episode" if total else "step", dynamic_ncols=True)
-        self._first: tuple[float, float] | None = None
-
-    def advance(self, done: int) -> None:
-        assert self._bar is not None
-        self._bar.update(done)
-        if self._interruption.requested:
-            raise _Stopped
-
-    def show(self, done: int, figures: dict[str, float], share: float) -> None:
-        assert self._bar is not None
-        now = time.monotonic()
-        self._first = self._first or (share, now)
-        shown = [
-            f"{name} {figures[name]:.3f}" for name in ("cloning_loss", "imagined_return", "entropy") if name in figures
-        ]
-        if share > self._first[0]:
-            left = (now - self._first[1]) * (1 - share) / (share - self._first[0])
-            shown.append(f"{share:.0%}, {left / 60:.1f} min left")
-        self._bar.set_postfix_str(", ".join(shown), refresh=False)
-        self._bar.update(done)
-
-    def should_stop(self) -> bool:
-        return self._interruption.requested
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()

@@ -2,16 +2,13 @@
 
 import logging
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from worldmodel.cli import settings
+from worldmodel.cli.bars import Bars
 from worldmodel.cli.collecting import DataConfig, prepare_store
 from worldmodel.cli.errors import UsageError
 from worldmodel.cli.playing import Interruption, check_counts, check_seed, output_folder
@@ -295,51 +292,17 @@ def _say_where(folder: Path, done: bool) -> None:
             print(folder / name)
 
 
-class _Bars:
-    """Progress bars of a run, one for each of its parts."""
+class _Bars(Bars):
+    """Progress bars of a run, with its figures; it ends by itself when somebody asks to stop."""
 
-    def __init__(self, interruption: Interruption, *, active: bool) -> None:
-        self.active = active
-        self._interruption = interruption
-        self._bar: tqdm | None = None
-        self._first: tuple[float, float] | None = None
-        """Share of the stage, and time, of the first figures of it."""
-
-    def __enter__(self) -> "_Bars":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        self._close()
-
-    def stage(self, name: str, total: int | None) -> None:
-        self._close()
-        unit = "frame" if name == "data" else "step"
-        self._bar = tqdm(total=total, desc=name, unit=unit, dynamic_ncols=True, disable=not self.active)
-        self._first = None
+    def stage(self, name: str, total: int | None, unit: str = "step") -> None:
+        super().stage(name, total, "frame" if name == "data" else unit)
 
     def advance(self, done: int, figures: dict[str, float] | None = None) -> None:
-        assert self._bar is not None
-        if figures:
-            self._bar.set_postfix_str(self._summary(figures), refresh=False)
-        self._bar.update(done)
-
-    def should_stop(self) -> bool:
-        return self._interruption.requested
-
-    def write(self, text: str) -> None:
-        tqdm.write(text)
-
-    def _summary(self, figures: dict[str, float]) -> str:
+        if not figures:
+            self.show(done)
+            return
         shown = [f"loss {figures['loss']:.4f}", f"{figures['tokens_per_second']:.0f} tokens/s"]
         if "psnr" in figures:
             shown.insert(0, f"{figures['psnr']:.1f} dB")
-        share, now = figures["progress"], time.monotonic()
-        self._first = self._first or (share, now)  # a resumed run begins somewhere in between
-        if share > self._first[0]:
-            left = (now - self._first[1]) * (1 - share) / (share - self._first[0])
-            shown.append(f"{share:.0%}, {left / 60:.1f} min left")
-        return ", ".join(shown)
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self.show(done, shown, figures["progress"])
