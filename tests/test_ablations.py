@@ -156,7 +156,8 @@ def test_a_training_goes_on_and_is_scored(make, store, tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "HORIZON_TICKS", 32)
     variant, model = VARIANTS["tokens_36"], make("tokens_36")
     buckets = [trials.compressed(store, model, tmp_path / str(part), held_out=part) for part in (False, True)]
-    assert trials.seconds_per_step(variant, model, buckets[0], store.captions) > 0
+    flops = trials.flops_per_step(variant, model, buckets[0], store.captions)
+    assert flops == trials.flops_per_step(variant, model, buckets[0], store.captions), "whatever else the machine does"
     before = model.denoiser.to_latent.weight.clone()
     trials.train("a", variant, model, buckets[0], store.captions, tmp_path / "run", 3)
     after = model.denoiser.to_latent.weight.clone()
@@ -164,7 +165,7 @@ def test_a_training_goes_on_and_is_scored(make, store, tmp_path, monkeypatch):
     again = trials.train("a", variant, make("tokens_36"), buckets[0], store.captions, tmp_path / "run", 3)
     torch.testing.assert_close(again.denoiser.to_latent.weight, after, msg="a training that is over is not done again")
     clips = trials.held_out_clips(store, buckets[1], 2)
-    result, dream = trials.score(again, clips, 3, 0.5)
+    result, dream = trials.score(again, clips, 3, flops)
     assert result.dreamed.shape == (2, 32) and dream.shape == (2, 32, 32, 32, 3)
     assert result.by_steps.shape == (3, 2, 32) and result.shuffled.shape == (2, 32) and result.heard > 0
     np.testing.assert_array_equal(result.by_steps[1], result.dreamed, "2 sampling steps are the usual ones")
@@ -178,12 +179,13 @@ def test_the_page_tells_differences(tmp_path):
         flat = np.full((8, 256), psnr, np.float32)
         return Result(
             dreamed=flat, shuffled=np.full((8, 32), shuffled, np.float32), by_steps=np.stack([flat[:, :32]] * 3),
-            codec=flat + 5, repeat=np.full((8, 256), 12.0, np.float32), heard=1.25, steps=10, seconds_per_step=0.5,
+            codec=flat + 5, repeat=np.full((8, 256), 12.0, np.float32), heard=1.25, steps=10, flops_per_step=2e12,
             parameters=7,
         )  # fmt: skip
 
     results = {FIRST: result(15.0, 14.0), "velocity": result(13.5, 13.0)}
-    lines = report.page(results, 5.5)
+    lines = report.page(results)
+    assert lines[0].startswith("Each training has 20.0 Tflop. 8 moving of 8 held-out clips")
     base, velocity = (next(line for line in lines if line.startswith(f"| {name} ")) for name in results)
     assert "15.00 [15.00, 15.00]" in base and "1.00 [1.00, 1.00] | 1.250 | 20.0 |" in base
     assert "-1.50 [-1.50, -1.50]" in velocity and "-0.50 [-0.50, -0.50] | 1.250 | 18.5 |" in velocity

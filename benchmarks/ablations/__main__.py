@@ -1,6 +1,6 @@
-"""Trains models that differ in one thing, each for the same processor time, and compares their dreams.
+"""Trains models that differ in one thing, each for the same floating-point operations, and compares their dreams.
 
-    python benchmarks/ablations OUTPUT [--minutes N] [--variants NAME ...] [--threads N]
+    python benchmarks/ablations OUTPUT [--steps N] [--variants NAME ...] [--threads N]
 
 The world is a narrow one, in which little compute goes far: plains at noon, clear weather, 48 x 48. Everything goes
 into OUTPUT: the data, a compression network for each number of ticks in a latent frame, a folder for each variant, and
@@ -46,7 +46,7 @@ def main() -> None:
     """Reads the arguments, does what is not yet done, and writes the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("output", type=Path)
-    parser.add_argument("--minutes", type=float, default=8.0, help="processor time of a training")
+    parser.add_argument("--steps", type=int, default=800, help="of the recipe; dearer variants have fewer")
     parser.add_argument("--codec-steps", type=int, default=1500, help="steps of a compression network")
     parser.add_argument("--frames", type=int, default=40000, help="frames to collect")
     parser.add_argument("--clips", type=int, default=48, help="held-out clips to dream")
@@ -64,7 +64,7 @@ def main() -> None:
             _try(name, store, output, arguments)
     results = {name: _read(output / name / _RESULT) for name in VARIANTS if (output / name / _RESULT).exists()}
     dreams = {name: np.load(output / name / _DREAM) for name in results}
-    (output / report.PAGE).write_text("\n".join(report.page(results, arguments.minutes)) + "\n")
+    (output / report.PAGE).write_text("\n".join(report.page(results)) + "\n")
     report.draw(results, output / report.PLOT)
     report.draw_sheet(np.load(output / FIRST / "truth.npy"), dreams, output / report.SHEET)
     print((output / report.PAGE).read_text())
@@ -101,14 +101,13 @@ def _try(name: str, store: EpisodeStore, output: Path, arguments: argparse.Names
     ]
     model = trials.make(variant, metadata, codec)
     folder.mkdir(parents=True, exist_ok=True)
-    timing = folder / "seconds_per_step"
-    if not timing.exists():  # a training that goes on must be as long as it was meant to be
-        timing.write_text(str(trials.seconds_per_step(variant, model, buckets[0], store.captions)))
-    seconds = float(timing.read_text())
-    steps = max(1, int(60 * arguments.minutes / seconds))
+    flops = trials.flops_per_step(variant, model, buckets[0], store.captions)
+    steps = arguments.steps
+    if name != FIRST:
+        steps = max(1, round(steps * _read(output / FIRST / _RESULT).flops_per_step / flops))
     trials.train(name, variant, model, buckets[0], store.captions, folder / "training", steps)
     clips = trials.held_out_clips(store, buckets[1], arguments.clips)
-    result, dream = trials.score(model, clips, steps, seconds)
+    result, dream = trials.score(model, clips, steps, flops)
     shown = int(np.flatnonzero(report.moving(result))[0])
     np.save(folder / _DREAM, dream[shown])
     np.save(folder / "truth.npy", clips.frames[shown, clips.context :].flatten(0, 1).numpy())

@@ -32,12 +32,13 @@ def gain(result: Result) -> np.ndarray:
     return (result.dreamed[:, :SHORT_TICKS] - result.shuffled).mean(1)
 
 
-def page(results: Mapping[str, Result], minutes: float) -> list[str]:
+def page(results: Mapping[str, Result]) -> list[str]:
     """Returns the lines of the page, Markdown."""
     first = results[FIRST]
     chosen = moving(first)
+    work = first.steps * first.flops_per_step / 1e12
     lines = [
-        f"Processor time of each training: {minutes:g} minutes. {chosen.sum()} moving of {len(chosen)} held-out clips, "
+        f"Each training has {work:.1f} Tflop. {chosen.sum()} moving of {len(chosen)} held-out clips, "
         f"the same for all. PSNR in dB of the recipe, then by how much the others are better, with the interval that "
         "holds the true difference with 95 % confidence (pairs of clips; it knows nothing of what another seed does). "
         f"Own actions: by how much they are better than another clip's, over {SHORT_TICKS} ticks; loss ratio: that of "

@@ -4,14 +4,13 @@ Shapes: N clips, F ticks of a clip, K ticks of it that are seen, r ticks in a la
 """
 
 import copy
-import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from ablations.variants import Variant
@@ -38,7 +37,7 @@ CLIP_TICKS = 32
 BATCH_CLIPS = 4
 SHORTCUT_AFTER = 0.4
 """Share of the training after which long sampling steps are trained, too."""
-_WARM_STEPS, _TIMED_STEPS = 4, 24
+_COUNTED_STEPS = 40
 _ALIGNED = 4
 """Clips begin at multiples of so many ticks: between latent frames, whatever r is."""
 
@@ -55,7 +54,7 @@ class Result:
         repeat: float32 (N, F - K), the last frame that was seen, again and again.
         heard: Loss of the next frame with the actions of another clip, over that with its own.
         steps: Of training.
-        seconds_per_step: Processor time of a step of training.
+        flops_per_step: Floating-point operations of a step of training.
         parameters: How many numbers the model has.
     """
 
@@ -66,7 +65,7 @@ class Result:
     repeat: np.ndarray
     heard: float
     steps: int
-    seconds_per_step: float
+    flops_per_step: float
     parameters: int
 
 
@@ -135,19 +134,20 @@ def training_settings(variant: Variant, steps: int) -> DenoiserTraining:
     )
 
 
-def seconds_per_step(variant: Variant, model: WorldModel, bucket: LatentBucket, captions: list[str]) -> float:
-    """Returns the processor time of a training step; other work on the machine does not count."""
-    settings = training_settings(variant, _WARM_STEPS + _TIMED_STEPS)
-    with tempfile.TemporaryDirectory() as folder:
-        stage = _stage(variant, copy.deepcopy(model), bucket, captions, settings)
-        trainer = Trainer(stage, settings, LEARNING_RATE, Path(folder))
-        for step in range(_WARM_STEPS + _TIMED_STEPS):
-            if step == _WARM_STEPS:
-                begun = time.process_time()
-            trainer.take_step(stage.batch(step, 0, 1))
-            trainer.clock.step += 1
-        trainer.log.close()
-        return (time.process_time() - begun) / _TIMED_STEPS
+def flops_per_step(variant: Variant, model: WorldModel, bucket: LatentBucket, captions: list[str]) -> float:
+    """Returns the floating-point operations of a training step, as they are made, in the mean over the training.
+
+    Operations, because time on a shared machine says more of its other work than of the model.
+    """
+    settings = training_settings(variant, _COUNTED_STEPS)
+    stage = _stage(
+        replace(variant, seed=0), copy.deepcopy(model), bucket, captions, settings
+    )  # the same batches for all
+    with FlopCounterMode(display=False) as counter:
+        for step in range(_COUNTED_STEPS):
+            loss, _ = stage.module(*stage.batch(step, 0, 1).inputs)
+            loss.backward()
+    return counter.get_total_flops() / _COUNTED_STEPS
 
 
 def train(
@@ -216,7 +216,7 @@ def held_out_clips(store: EpisodeStore, bucket: LatentBucket, number: int) -> He
     )
 
 
-def score(model: WorldModel, clips: HeldOutClips, steps: int, seconds: float) -> tuple[Result, np.ndarray]:
+def score(model: WorldModel, clips: HeldOutClips, steps: int, flops: float) -> tuple[Result, np.ndarray]:
     """Dreams all clips, and returns the result, and the dream itself, uint8 (N, F - K, H, W, 3)."""
     context, r = clips.context, model.frames_per_latent
     truth = clips.frames[:, context:].flatten(1, 2)
@@ -245,7 +245,7 @@ def score(model: WorldModel, clips: HeldOutClips, steps: int, seconds: float) ->
         repeat=_compare(last, truth),
         heard=shuffled_loss / true_loss,
         steps=steps,
-        seconds_per_step=seconds,
+        flops_per_step=flops,
         parameters=model.num_parameters(),
     )
     return result, whole.numpy()
