@@ -60,7 +60,7 @@ def page(results: Mapping[str, Result]) -> list[str]:
         f"By sampling steps, PSNR in dB over {SHORT_TICKS} ticks:",
         "",
         *_table(
-            ["variant", *(f"{n} sampling steps" for n in SAMPLING_STEPS)],
+            ["variant", *(f"sampling steps: {n}" for n in SAMPLING_STEPS)],
             [
                 [name, *(bootstrap(part[chosen].mean(1)).text() for part in result.by_steps)]
                 for name, result in results.items()
@@ -110,10 +110,10 @@ def draw(results: Mapping[str, Result], path: Path) -> None:
     panels = {
         f"after {SHORT_TICKS} ticks": lambda result: _gained(result, first, SHORT_TICKS, chosen),
         f"after {SHOWN_TICKS[-1]} ticks": lambda result: _gained(result, first, SHOWN_TICKS[-1], chosen),
-        "worth of a clip's own actions": lambda result: difference(gain(result)[chosen], gain(first)[chosen]),
+        "worth of own actions": lambda result: difference(gain(result)[chosen], gain(first)[chosen]),
     }
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(11, 1.2 + 0.28 * max(len(others), 1)), sharey=True, squeeze=False
+        1, len(panels), figsize=(12, 1.2 + 0.28 * max(len(others), 1)), sharey=True, squeeze=False
     )
     places = np.arange(len(others))
     for axis, (title, estimate) in zip(axes[0], panels.items(), strict=True):

@@ -101,7 +101,7 @@ class Variant:
 
 
 VARIANTS: dict[str, Variant] = {
-    FIRST: Variant("chance", "nothing"),
+    FIRST: Variant("the recipe", "as it is"),
     "seed": Variant("chance", "another seed", seed=1),
     "clean": Variant("what is predicted", "clean latents, without a first guess", denoiser=CleanDenoiser),
     "velocity": Variant("what is predicted", "velocities", denoiser=VelocityDenoiser, loss=VelocityLoss),
