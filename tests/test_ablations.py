@@ -180,7 +180,6 @@ def test_the_page_tells_differences(tmp_path):
         return Result(
             dreamed=flat, shuffled=np.full((8, 32), shuffled, np.float32), by_steps=np.stack([flat[:, :32]] * 3),
             codec=flat + 5, repeat=np.full((8, 256), 12.0, np.float32), heard=1.25, steps=10, flops_per_step=2e12,
-            parameters=7,
         )  # fmt: skip
 
     results = {FIRST: result(15.0, 14.0), "velocity": result(13.5, 13.0)}

@@ -55,7 +55,6 @@ class Result:
         heard: Loss of the next frame with the actions of another clip, over that with its own.
         steps: Of training.
         flops_per_step: Floating-point operations of a step of training.
-        parameters: How many numbers the model has.
     """
 
     dreamed: np.ndarray
@@ -66,7 +65,6 @@ class Result:
     heard: float
     steps: int
     flops_per_step: float
-    parameters: int
 
 
 def sizes(variant: Variant) -> ModelConfig:
@@ -140,9 +138,8 @@ def flops_per_step(variant: Variant, model: WorldModel, bucket: LatentBucket, ca
     Operations, because time on a shared machine says more of its other work than of the model.
     """
     settings = training_settings(variant, _COUNTED_STEPS)
-    stage = _stage(
-        replace(variant, seed=0), copy.deepcopy(model), bucket, captions, settings
-    )  # the same batches for all
+    same = replace(variant, seed=0)  # the same batches for all
+    stage = _stage(same, copy.deepcopy(model), bucket, captions, settings)
     with FlopCounterMode(display=False) as counter:
         for step in range(_COUNTED_STEPS):
             loss, _ = stage.module(*stage.batch(step, 0, 1).inputs)
@@ -231,22 +228,22 @@ def score(model: WorldModel, clips: HeldOutClips, steps: int, flops: float) -> t
     wrong = clips.actions[:, :short].clone()
     wrong[:, context:] = clips.actions.roll(1, 0)[:, context:short]
     whole = dreamed(clips.actions, USUAL_STEPS)
+    far = _compare(whole, truth)
     by_steps = [
-        _compare(dreamed(clips.actions[:, :short], n), truth) if n != USUAL_STEPS else _compare(whole, truth)
+        far[:, :SHORT_TICKS] if n == USUAL_STEPS else _compare(dreamed(clips.actions[:, :short], n), truth)
         for n in SAMPLING_STEPS
     ]
     true_loss, shuffled_loss = action_sensitivity(model, clips)
     last = clips.frames[:, context - 1, -1:].expand(truth.shape)
     result = Result(
-        dreamed=_compare(whole, truth),
+        dreamed=far,
         shuffled=_compare(dreamed(wrong, USUAL_STEPS), truth),
-        by_steps=np.stack([part[:, :SHORT_TICKS] for part in by_steps]),
+        by_steps=np.stack(by_steps),
         codec=_compare(_decode(model, clips.latents[:, context:]), truth),
         repeat=_compare(last, truth),
         heard=shuffled_loss / true_loss,
         steps=steps,
         flops_per_step=flops,
-        parameters=model.num_parameters(),
     )
     return result, whole.numpy()
 

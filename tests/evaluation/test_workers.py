@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from worldmodel.evaluation import suite
 from worldmodel.evaluation.presets import Preset
 from worldmodel.evaluation.report import machine
+from worldmodel.evaluation.sections import Section
 from worldmodel.evaluation.suite import evaluate
 
 # For toy_world. It is no module of a package `tests`, because some dependencies install one of that name.
@@ -75,3 +77,23 @@ def test_a_stop_gives_up_what_is_not_done(tmp_path):
 def test_workers_need_to_know_how_to_make_their_benches(tmp_path):
     with pytest.raises(ValueError, match="make_bench: expected a function, because there are 2 workers, got None"):
         evaluate(make_bench(tmp_path, PRESET), HEAD, workers=2)
+
+
+def test_what_is_timed_has_the_machine_for_itself(tmp_path, monkeypatch):
+    together, alone = [], []
+
+    def run_parts(make_bench, names, workers, progress):
+        together.extend(names)
+        yield from ((Section(name, name, ""), 0.1) for name in names)
+
+    def run_alone(bench, name, progress):
+        alone.append(name)
+        assert len(together) == 2, "when the others are done"
+        return Section(name, name, "")
+
+    monkeypatch.setattr(suite, "run_parts", run_parts)
+    monkeypatch.setattr(suite, "_run", run_alone)
+    make = functools.partial(make_bench, tmp_path, PRESET)
+    findings = evaluate(make(), HEAD, parts=[*PARTS, "cost"], workers=2, make_bench=make)
+    assert sorted(together) == sorted(PARTS) and alone == ["cost"]
+    assert [finding.name for finding in findings] == [*PARTS, "cost"]
